@@ -1,0 +1,1 @@
+//! The Mesos agent: actor, HTTP API, program.

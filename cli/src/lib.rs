@@ -1,0 +1,1 @@
+//! The mesos command and the thin programs beside it.

@@ -1,0 +1,3 @@
+//! The `mesos` command.
+
+fn main() {}

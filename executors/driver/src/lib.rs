@@ -1,0 +1,1 @@
+//! Executor side: v0 driver and v1 client.

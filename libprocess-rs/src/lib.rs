@@ -1,0 +1,1 @@
+//! An actor runtime with the wire format of libprocess.

@@ -1,0 +1,1 @@
+//! Registry operations and their storage.

@@ -1,0 +1,1 @@
+//! The Mesos master: actor, HTTP API, program.

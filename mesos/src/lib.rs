@@ -1,0 +1,6 @@
+//! The domain of Mesos, pure: identifiers, resources, attributes, the JSON dialect, conversion between unversioned
+//! and v1 messages, validation and flags. Nothing here performs I/O beyond reading flag values named `file://`.
+
+pub mod message;
+
+pub use message::{Message, WireMessage};

@@ -1,0 +1,1 @@
+//! Scheduler side: v0 driver and v1 client.

@@ -1,0 +1,1 @@
+//! Runs one command or task group on a cluster.

@@ -1,0 +1,1 @@
+//! Golden captures and real clients against the programs.

@@ -1,0 +1,1 @@
+//! The web page, built to static files and embedded.
