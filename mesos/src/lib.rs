@@ -1,6 +1,9 @@
 //! The domain of Mesos, pure: identifiers, resources, attributes, the JSON dialect, conversion between unversioned
 //! and v1 messages, validation and flags. Nothing here performs I/O beyond reading flag values named `file://`.
 
+pub mod capabilities;
+pub mod ids;
 pub mod message;
+pub mod version;
 
 pub use message::{Message, WireMessage};

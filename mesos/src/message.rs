@@ -79,7 +79,9 @@ fn encode_partial<M: protobuf::Message>(message: &M) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(usize::try_from(message.compute_size()).unwrap_or_default());
     {
         let mut output = protobuf::CodedOutputStream::vec(&mut bytes);
-        message.write_to_with_cached_sizes(&mut output).expect("writing to memory cannot fail");
+        message
+            .write_to_with_cached_sizes(&mut output)
+            .expect("writing to memory cannot fail");
         output.flush().expect("writing to memory cannot fail");
     }
     bytes
@@ -157,12 +159,19 @@ mod tests {
         let message = Message::from(ping);
         assert_eq!(message.name(), "mesos.internal.PingSlaveMessage");
         let bytes = message.encode();
-        assert_eq!(Message::decode(message.name(), &bytes).expect("known").expect("valid"), message);
+        assert_eq!(
+            Message::decode(message.name(), &bytes).expect("known").expect("valid"),
+            message
+        );
         assert!(Message::decode("mesos.internal.NoSuchMessage", &bytes).is_none());
     }
 
     #[test]
     fn a_body_without_required_fields_is_an_error() {
-        assert!(Message::decode("mesos.internal.RegisterSlaveMessage", b"").expect("known").is_err());
+        assert!(
+            Message::decode("mesos.internal.RegisterSlaveMessage", b"")
+                .expect("known")
+                .is_err()
+        );
     }
 }
