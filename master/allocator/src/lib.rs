@@ -1,1 +1,15 @@
-//! The hierarchical allocator: rules only.
+//! The allocator: decides which framework is offered which resources of which agent. Rules only.
+//!
+//! [`api`] holds the interface that the master's core speaks: the trait [`Allocator`] and its plain values. The
+//! allocator is called synchronously inside the core's step, is handed the time of that step, and answers with what
+//! may be offered. It performs no I/O, reads no clock and draws no random number that does not come from its seed.
+
+pub mod api;
+pub mod constraints;
+pub mod explain;
+
+pub use api::Allocator;
+
+/// Stands in for `mesos::resources::Resources` until that module is there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources(Vec<mesos_proto::v0::mesos::Resource>);
