@@ -2,8 +2,11 @@
 //! and v1 messages, validation and flags. Nothing here performs I/O beyond reading flag values named `file://`.
 
 pub mod capabilities;
+pub mod detector;
 pub mod ids;
 pub mod message;
+pub mod roles;
+pub mod values;
 pub mod version;
 
 pub use message::{Message, WireMessage};

@@ -1,0 +1,5 @@
+//! Client of the v1 HTTP scheduler API.
+
+mod core;
+
+pub use core::{Core, Effect, Input, Limits, Problem};
