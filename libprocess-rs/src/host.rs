@@ -1,0 +1,180 @@
+//! The actix actor that carries a process.
+//!
+//! The actor's only stream says that the mailbox has something; one turn then handles many events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use futures_core::Stream;
+
+use crate::context::Context;
+use crate::mailbox::{Envelope, Mailbox, Message, Name, turn_events_max};
+use crate::node::Node;
+use crate::process::Process;
+
+/// Says that something waits in a mailbox.
+pub(crate) struct Arrival;
+
+/// Yields whenever the mailbox or the rest of a turn is not empty.
+struct Arrivals<P: Process> {
+    mailbox: Arc<Mailbox<P>>,
+    unfinished: std::rc::Rc<std::cell::Cell<bool>>,
+}
+
+impl<P: Process> Stream for Arrivals<P> {
+    type Item = Arrival;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Arrival>> {
+        if self.unfinished.get() {
+            return Poll::Ready(Some(Arrival));
+        }
+        self.mailbox.poll_waiting(task.waker()).map(|()| Some(Arrival))
+    }
+}
+
+/// The actor around one process.
+pub(crate) struct Host<P: Process> {
+    process: Box<P>,
+    context: Context<P>,
+    mailbox: Arc<Mailbox<P>>,
+    /// Taken from the mailbox; what is left of it is handled before anything newer. Last event first.
+    turn: std::vec::IntoIter<Envelope<P>>,
+    unfinished: std::rc::Rc<std::cell::Cell<bool>>,
+    _farewell: Farewell<P>,
+}
+
+/// Tells the node that the process is gone, also when a handler panicked.
+struct Farewell<P: Process> {
+    node: Node,
+    mailbox: Arc<Mailbox<P>>,
+}
+
+impl<P: Process> Drop for Farewell<P> {
+    fn drop(&mut self) {
+        self.node.process_gone(self.mailbox.core().pid());
+        self.mailbox.close();
+    }
+}
+
+impl<P: Process> Host<P> {
+    /// Starts the actor on the current arbiter.
+    pub(crate) fn start(node: Node, mailbox: Arc<Mailbox<P>>, make: impl FnOnce() -> P) {
+        let farewell = Farewell {
+            node: node.clone(),
+            mailbox: Arc::clone(&mailbox),
+        };
+        let host = Self {
+            process: Box::new(make()),
+            context: Context::new(node, Arc::clone(&mailbox)),
+            mailbox,
+            turn: Vec::new().into_iter(),
+            unfinished: std::rc::Rc::default(),
+            _farewell: farewell,
+        };
+        Actor::start(host);
+    }
+
+    /// Runs something inside the process and does afterwards what it asked the context for.
+    pub(crate) fn run(&mut self, actor: &mut actix::Context<Self>, work: impl FnOnce(&mut P, &mut Context<P>)) {
+        if self.context.is_terminating() {
+            return;
+        }
+        work(&mut self.process, &mut self.context);
+        self.settle(actor);
+    }
+
+    fn settle(&mut self, actor: &mut actix::Context<Self>) {
+        for task in self.context.take_tasks() {
+            actor.spawn(task);
+        }
+        if self.context.is_terminating() {
+            self.context.cancel_all_timers();
+            self.process.finalize(&mut self.context);
+            drop(self.context.take_tasks());
+            actor.stop();
+        }
+    }
+
+    fn handle_one(&mut self, envelope: Envelope<P>) {
+        let (process, context) = (&mut self.process, &mut self.context);
+        match envelope {
+            Envelope::Message(message) => Self::handle_message(process, context, message),
+            Envelope::Dispatch(action) => action(process, context),
+            Envelope::Http {
+                route,
+                request,
+                responder,
+            } => {
+                if let Some(handler) = context.route_handler(route) {
+                    handler(process, *request, responder, context);
+                }
+            }
+            Envelope::Exited(upid) => process.exited(&upid, context),
+            Envelope::Timer(timer) => {
+                if let Some(callback) = context.take_timer(timer) {
+                    callback(process, context);
+                }
+            }
+            Envelope::Terminate => context.terminate_self(),
+        }
+    }
+
+    fn handle_message(process: &mut P, context: &mut Context<P>, message: Message) {
+        let Message { from, name, body } = message;
+        let handler = match &name {
+            Name::Installed(index) => context.handler(*index),
+            // Queued before the handler was installed, or none is.
+            Name::Other(name) => context.handler_named(name),
+        };
+        match (handler, name) {
+            (Some(handler), _) => handler(process, from, body, context),
+            (None, Name::Other(name)) => process.message(from, &name, body, context),
+            (None, Name::Installed(_)) => {}
+        }
+    }
+
+    fn take_turn(&mut self, actor: &mut actix::Context<Self>) {
+        if self.turn.as_slice().is_empty() {
+            let mut taken = Vec::new();
+            self.mailbox.take_into(&mut taken);
+            self.turn = taken.into_iter();
+        }
+        for _ in 0..turn_events_max() {
+            if self.context.is_terminating() {
+                break;
+            }
+            let Some(envelope) = self.turn.next() else { break };
+            self.handle_one(envelope);
+        }
+        self.unfinished
+            .set(!self.turn.as_slice().is_empty() && !self.context.is_terminating());
+        self.settle(actor);
+    }
+}
+
+impl<P: Process> Actor for Host<P> {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, actor: &mut Self::Context) {
+        self.process.initialize(&mut self.context);
+        self.mailbox.core().set_running();
+        self.settle(actor);
+        if !self.context.is_terminating() {
+            let unfinished = std::rc::Rc::clone(&self.unfinished);
+            actor.add_stream(Arrivals {
+                mailbox: Arc::clone(&self.mailbox),
+                unfinished,
+            });
+        }
+    }
+}
+
+impl<P: Process> StreamHandler<Arrival> for Host<P> {
+    fn handle(&mut self, _: Arrival, actor: &mut Self::Context) {
+        if !self.context.is_terminating() {
+            self.take_turn(actor);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The queue in front of each process.
+//!
+//! Senders push under a short lock; the process takes everything that waits at once, so that a busy process costs one
+//! wake-up for many events. The queue also knows the names of installed messages, which spares a copy of the name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use libprocess_types::{TimerId, Upid};
+use tokio::sync::watch;
+
+use crate::context::Context;
+use crate::hash::FastHasher;
+use crate::http::{Request, Responder};
+use crate::process::Process;
+use crate::registry::RouteTable;
+
+/// Events that one turn of a process handles before other processes of its thread get theirs.
+const TURN_EVENTS_MAX: usize = 512;
+/// A taken queue larger than this gives its memory back instead of being used again.
+const SPARE_CAPACITY_MAX: usize = 64 * 1024;
+
+/// A message's name: a number when the receiver installed a handler for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Index of the handler in the receiver.
+    Installed(u32),
+    /// Any other name.
+    Other(Box<str>),
+}
+
+/// A message on its way to a process.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) from: Upid,
+    pub(crate) name: Name,
+    pub(crate) body: Bytes,
+}
+
+type Action<P> = Box<dyn FnOnce(&mut P, &mut Context<P>) + Send>;
+
+/// Anything that can happen to a process.
+pub(crate) enum Envelope<P: Process> {
+    Message(Message),
+    Dispatch(Action<P>),
+    Http {
+        route: usize,
+        request: Box<Request>,
+        responder: Responder,
+    },
+    Exited(Upid),
+    Timer(TimerId),
+    Terminate,
+}
+
+/// Where a process stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Starting,
+    Running,
+    Gone,
+}
+
+/// The part of a mailbox that does not depend on the process's type.
+pub(crate) struct MailboxCore {
+    pid: Upid,
+    routes: RwLock<RouteTable>,
+    stage: watch::Sender<Stage>,
+}
+
+impl MailboxCore {
+    fn new(pid: Upid) -> Self {
+        Self {
+            pid,
+            routes: RwLock::default(),
+            stage: watch::Sender::new(Stage::Starting),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> &Upid {
+        &self.pid
+    }
+
+    pub(crate) fn routes(&self) -> RwLockReadGuard<'_, RouteTable> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn routes_mut(&self) -> RwLockWriteGuard<'_, RouteTable> {
+        self.routes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_running(&self) {
+        self.stage.send_replace(Stage::Running);
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    pub(crate) fn wait_ready(&self) -> impl Future<Output = ()> + Send + 'static {
+        wait_stage(self.stage.subscribe(), |stage| stage != Stage::Starting)
+    }
+
+    pub(crate) fn wait_gone(&self) -> impl Future<Output = ()> + Send + 'static {
+        wait_stage(self.stage.subscribe(), |stage| stage == Stage::Gone)
+    }
+}
+
+async fn wait_stage(mut stage: watch::Receiver<Stage>, reached: impl Fn(Stage) -> bool) {
+    // An error means that the mailbox itself is gone, and its process with it.
+    let _ = stage.wait_for(|now| reached(*now)).await;
+}
+
+struct Queue<P: Process> {
+    envelopes: Vec<Envelope<P>>,
+    waker: Option<Waker>,
+    closed: bool,
+    names: HashMap<&'static str, u32, FastHasher>,
+}
+
+/// The mailbox of one process.
+pub(crate) struct Mailbox<P: Process> {
+    core: MailboxCore,
+    queue: Mutex<Queue<P>>,
+}
+
+impl<P: Process> Mailbox<P> {
+    pub(crate) fn new(pid: Upid) -> Self {
+        let queue = Queue {
+            envelopes: Vec::new(),
+            waker: None,
+            closed: false,
+            names: HashMap::default(),
+        };
+        Self {
+            core: MailboxCore::new(pid),
+            queue: Mutex::new(queue),
+        }
+    }
+
+    /// A mailbox that refuses everything, for a process that could not be spawned.
+    pub(crate) fn closed(pid: Upid) -> Self {
+        let mailbox = Self::new(pid);
+        mailbox.close();
+        mailbox
+    }
+
+    pub(crate) fn core(&self) -> &MailboxCore {
+        &self.core
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<P>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues an event; false when the process is gone.
+    pub(crate) fn push(&self, envelope: Envelope<P>) -> bool {
+        self.push_with(|queue| queue.envelopes.push(envelope))
+    }
+
+    fn push_with(&self, fill: impl FnOnce(&mut Queue<P>)) -> bool {
+        let mut queue = self.lock();
+        if queue.closed {
+            return false;
+        }
+        fill(&mut queue);
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    pub(crate) fn install_name(&self, name: &'static str, index: u32) {
+        self.lock().names.insert(name, index);
+    }
+
+    pub(crate) fn resolve_name(&self, name: &str) -> Name {
+        name_of(&self.lock().names, name)
+    }
+
+    /// Whether anything waits; when nothing does, `waker` is told about the next event.
+    pub(crate) fn poll_waiting(&self, waker: &Waker) -> Poll<()> {
+        let mut queue = self.lock();
+        if queue.envelopes.is_empty() {
+            queue.waker = Some(waker.clone());
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// Moves everything that waits into `empty`, whose memory serves the queue from now on.
+    pub(crate) fn take_into(&self, empty: &mut Vec<Envelope<P>>) {
+        if empty.capacity() > SPARE_CAPACITY_MAX {
+            *empty = Vec::new();
+        }
+        std::mem::swap(&mut self.lock().envelopes, empty);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Refuses events from now on, drops those that wait and tells everybody who waits for the end.
+    pub(crate) fn close(&self) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        let dropped = std::mem::take(&mut queue.envelopes);
+        queue.waker = None;
+        drop(queue);
+        drop(dropped);
+        self.core.routes_mut().clear();
+        self.core.stage.send_replace(Stage::Gone);
+    }
+}
+
+fn name_of(names: &HashMap<&'static str, u32, FastHasher>, name: &str) -> Name {
+    names
+        .get(name)
+        .map_or_else(|| Name::Other(name.into()), |index| Name::Installed(*index))
+}
+
+/// A mailbox whose process type is not known.
+pub(crate) trait AnyMailbox: Send + Sync {
+    fn core(&self) -> &MailboxCore;
+    /// The form in which a message of this name should be pushed.
+    fn resolve_name(&self, name: &str) -> Name;
+    fn push_message(&self, message: Message) -> bool;
+    /// Queues a message under one lock with the look-up of its name.
+    fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool;
+    /// Queues all messages in their order under one lock; `messages` is empty afterwards.
+    fn push_messages(&self, messages: &mut Vec<Message>) -> bool;
+    fn push_http(&self, route: usize, request: Box<Request>, responder: Responder) -> bool;
+    fn push_exited(&self, upid: Upid) -> bool;
+    fn push_timer(&self, timer: TimerId) -> bool;
+    fn push_terminate(&self) -> bool;
+    fn is_closed(&self) -> bool;
+}
+
+impl<P: Process> AnyMailbox for Mailbox<P> {
+    fn core(&self) -> &MailboxCore {
+        &self.core
+    }
+
+    fn resolve_name(&self, name: &str) -> Name {
+        Self::resolve_name(self, name)
+    }
+
+    fn push_message(&self, message: Message) -> bool {
+        self.push(Envelope::Message(message))
+    }
+
+    fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool {
+        self.push_with(|queue| {
+            let name = name_of(&queue.names, name);
+            queue.envelopes.push(Envelope::Message(Message {
+                from: from.clone(),
+                name,
+                body,
+            }));
+        })
+    }
+
+    fn push_messages(&self, messages: &mut Vec<Message>) -> bool {
+        let pushed = self.push_with(|queue| queue.envelopes.extend(messages.drain(..).map(Envelope::Message)));
+        messages.clear();
+        pushed
+    }
+
+    fn push_http(&self, route: usize, request: Box<Request>, responder: Responder) -> bool {
+        self.push(Envelope::Http {
+            route,
+            request,
+            responder,
+        })
+    }
+
+    fn push_exited(&self, upid: Upid) -> bool {
+        self.push(Envelope::Exited(upid))
+    }
+
+    fn push_timer(&self, timer: TimerId) -> bool {
+        self.push(Envelope::Timer(timer))
+    }
+
+    fn push_terminate(&self) -> bool {
+        self.push(Envelope::Terminate)
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+}
+
+/// A shared mailbox of any process.
+pub(crate) type MailboxHandle = Arc<dyn AnyMailbox>;
+
+/// How many events one turn may handle.
+pub(crate) const fn turn_events_max() -> usize {
+    TURN_EVENTS_MAX
+}

@@ -1,0 +1,10 @@
+//! libprocess messages on sockets: what comes in, what goes out, and the hand-over of everything else to HTTP.
+
+mod outbound;
+mod prefixed;
+mod server;
+
+pub use prefixed::Prefixed;
+
+pub(crate) use outbound::Outbound;
+pub(crate) use server::{accept, listen};
