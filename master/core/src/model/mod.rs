@@ -1,0 +1,14 @@
+//! What the master knows: frameworks, agents, executors, tasks, offers. Plain state with read accessors; the rules that
+//! change it stand in the modules beside this folder.
+
+mod agent;
+mod framework;
+mod history;
+mod offer;
+mod task;
+
+pub use agent::{Agent, AgentConnection};
+pub use framework::{Connection, Framework, FrameworkState};
+pub use history::{Bounded, RecentIds};
+pub use offer::Offer;
+pub use task::{Task, is_terminal};

@@ -1,0 +1,98 @@
+//! Changes of the registry, each one small object.
+
+use mesos::ids::AgentId;
+use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
+use thiserror::Error;
+
+use crate::{Registry, operations};
+
+/// One change of the registry.
+///
+/// Operations of one batch are applied in the order in which they were submitted; an operation that cannot be applied
+/// leaves the registry as it was and does not disturb the others of its batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Writes the description of the elected master.
+    SetMaster(Box<MasterInfo>),
+    /// Adds an agent that registers for the first time.
+    AdmitAgent(Box<SlaveInfo>),
+    /// Replaces the description of an admitted agent.
+    UpdateAgent(Box<SlaveInfo>),
+    /// Moves an admitted agent to the unreachable ones.
+    MarkAgentUnreachable {
+        /// The agent.
+        agent_id: AgentId,
+        /// When the master gave it up.
+        since: Box<TimeInfo>,
+    },
+    /// Moves an unreachable agent back to the admitted ones; an agent of which nothing is stored is admitted too,
+    /// because its unreachable entry may have been pruned.
+    MarkAgentReachable(Box<SlaveInfo>),
+    /// Moves an admitted or unreachable agent to those that may never come back.
+    MarkAgentGone {
+        /// The agent.
+        agent_id: AgentId,
+        /// When the operator gave it up.
+        since: Box<TimeInfo>,
+    },
+    /// Forgets an admitted agent that said farewell.
+    RemoveAgent(AgentId),
+    /// Forgets unreachable and gone agents.
+    Prune {
+        /// Agents whose unreachable entry goes.
+        unreachable: Vec<AgentId>,
+        /// Agents whose gone entry goes.
+        gone: Vec<AgentId>,
+    },
+}
+
+/// What an applied operation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The registry is another one now.
+    Changed,
+    /// The registry already said so.
+    Unchanged,
+}
+
+/// Why an operation does not fit the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OperationError {
+    /// The agent to admit is already there.
+    #[error("agent {0} is already admitted")]
+    AlreadyAdmitted(AgentId),
+    /// The agent is not among the admitted ones.
+    #[error("agent {0} is not admitted")]
+    NotAdmitted(AgentId),
+    /// The agent is already unreachable.
+    #[error("agent {0} is already unreachable")]
+    AlreadyUnreachable(AgentId),
+    /// The agent is gone and stays gone.
+    #[error("agent {0} is gone")]
+    Gone(AgentId),
+    /// The agent is neither admitted nor unreachable.
+    #[error("agent {0} is neither admitted nor unreachable")]
+    Unknown(AgentId),
+}
+
+impl Operation {
+    /// Applies the change; on error the registry is as it was.
+    ///
+    /// # Errors
+    ///
+    /// Says which expectation of the operation the registry does not meet.
+    pub fn apply(&self, registry: &mut Registry) -> Result<Outcome, OperationError> {
+        match self {
+            Self::SetMaster(info) => Ok(operations::set_master(registry, info)),
+            Self::AdmitAgent(info) => operations::admit_agent(registry, info),
+            Self::UpdateAgent(info) => operations::update_agent(registry, info),
+            Self::MarkAgentUnreachable { agent_id, since } => {
+                operations::mark_agent_unreachable(registry, agent_id, since)
+            }
+            Self::MarkAgentReachable(info) => operations::mark_agent_reachable(registry, info),
+            Self::MarkAgentGone { agent_id, since } => operations::mark_agent_gone(registry, agent_id, since),
+            Self::RemoveAgent(agent_id) => operations::remove_agent(registry, agent_id),
+            Self::Prune { unreachable, gone } => Ok(operations::prune(registry, unreachable, gone)),
+        }
+    }
+}
