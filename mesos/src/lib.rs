@@ -5,6 +5,7 @@ pub mod capabilities;
 pub mod detector;
 pub mod ids;
 pub mod message;
+pub mod resources;
 pub mod roles;
 pub mod values;
 pub mod version;
