@@ -19,10 +19,10 @@ use std::time::Duration;
 use libprocess_types::Time;
 use mesos::capabilities::{AgentCapabilities, FrameworkCapabilities};
 use mesos::ids::{AgentId, FrameworkId};
+use mesos::resources::{Conversion, Resources};
 use mesos::values::Scalar;
 use mesos_proto::v0::mesos as proto;
 
-use crate::Resources;
 use crate::constraints::OfferConstraints;
 use crate::explain::Explanation;
 
@@ -429,15 +429,6 @@ impl OfferFilters {
     pub fn from_proto(filters: &proto::Filters) -> Self {
         Self::from_refuse_seconds(filters.refuse_seconds)
     }
-}
-
-/// One step of an operation: resources that vanish and resources that take their place.
-#[derive(Clone, Debug)]
-pub struct Conversion {
-    /// What is taken away.
-    pub consumed: Resources,
-    /// What is put there.
-    pub converted: Resources,
 }
 
 /// A role's quota. Quantities absent from `guarantees` are not guaranteed, those absent from `limits` not limited.

@@ -9,7 +9,3 @@ pub mod constraints;
 pub mod explain;
 
 pub use api::Allocator;
-
-/// Stands in for `mesos::resources::Resources` until that module is there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resources(Vec<mesos_proto::v0::mesos::Resource>);
