@@ -1,1 +1,24 @@
 //! Launching, watching and ending containers.
+//!
+//! [`Containerizer`] is what the agent sees. [`MesosContainerizer`] implements it for plain processes: each container
+//! is a session led by a launch helper ([`program::run`]), watched by the operating system, measured through `/proc`
+//! and killed as a whole tree. [`fetcher`] fills sandboxes before commands start.
+//!
+//! This crate holds no rule about frameworks, executors or tasks, and knows nothing of the actor runtime.
+
+mod checkpoint;
+mod containerizer;
+mod error;
+pub mod fetcher;
+pub mod helper;
+pub mod isolators;
+pub mod paths;
+pub mod process_tree;
+pub mod program;
+mod termination;
+
+pub use containerizer::{
+    Config, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched, RecoverableContainer, Recovered,
+};
+pub use error::ContainerizerError;
+pub use termination::{Termination, WaitStatus};
