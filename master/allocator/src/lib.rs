@@ -9,3 +9,6 @@ pub mod constraints;
 pub mod explain;
 
 pub use api::Allocator;
+
+#[doc(hidden)]
+pub use mesos::resources::Resources;
