@@ -53,6 +53,8 @@ struct Farewell<P: Process> {
 
 impl<P: Process> Drop for Farewell<P> {
     fn drop(&mut self) {
+        // Refuses first: whoever links from now on is told at once, whoever linked before is told by the node.
+        self.mailbox.refuse();
         self.node.process_gone(self.mailbox.core().pid());
         self.mailbox.close();
     }

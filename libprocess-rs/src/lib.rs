@@ -32,6 +32,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::NodeConfig;
 pub use context::Context;
 pub use error::NodeError;
+pub use http::recordio;
 pub use http::{Request, Responder, Response, RouteOptions, StreamError, StreamWriter};
 pub use libprocess_types::{ParseUpidError, Time, TimerId, Upid};
 pub use node::Node;

@@ -4,12 +4,13 @@
 //! wake-up for many events. The queue also knows the names of installed messages, which spares a copy of the name.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use libprocess_types::{TimerId, Upid};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::context::Context;
 use crate::hash::FastHasher;
@@ -19,6 +20,10 @@ use crate::registry::RouteTable;
 
 /// Events that one turn of a process handles before other processes of its thread get theirs.
 const TURN_EVENTS_MAX: usize = 512;
+/// Waiting events beyond which connections stop reading.
+const CROWD_EVENTS: usize = 64 * 1024;
+/// Bytes of waiting bodies beyond which connections stop reading.
+const CROWD_BODY_BYTES: usize = 128 * 1024 * 1024;
 /// A taken queue larger than this gives its memory back instead of being used again.
 const SPARE_CAPACITY_MAX: usize = 64 * 1024;
 
@@ -68,6 +73,8 @@ pub(crate) struct MailboxCore {
     pid: Upid,
     routes: RwLock<RouteTable>,
     stage: watch::Sender<Stage>,
+    gone: AtomicBool,
+    drained: Notify,
 }
 
 impl MailboxCore {
@@ -76,6 +83,8 @@ impl MailboxCore {
             pid,
             routes: RwLock::default(),
             stage: watch::Sender::new(Stage::Starting),
+            gone: AtomicBool::new(false),
+            drained: Notify::new(),
         }
     }
 
@@ -93,6 +102,11 @@ impl MailboxCore {
 
     pub(crate) fn set_running(&self) {
         self.stage.send_replace(Stage::Running);
+    }
+
+    /// Whether the process has ended; cheap enough for every message.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -115,6 +129,8 @@ async fn wait_stage(mut stage: watch::Receiver<Stage>, reached: impl Fn(Stage) -
 
 struct Queue<P: Process> {
     envelopes: Vec<Envelope<P>>,
+    /// Bytes of the bodies of queued messages.
+    body_bytes: usize,
     waker: Option<Waker>,
     closed: bool,
     names: HashMap<&'static str, u32, FastHasher>,
@@ -130,6 +146,7 @@ impl<P: Process> Mailbox<P> {
     pub(crate) fn new(pid: Upid) -> Self {
         let queue = Queue {
             envelopes: Vec::new(),
+            body_bytes: 0,
             waker: None,
             closed: false,
             names: HashMap::default(),
@@ -198,22 +215,33 @@ impl<P: Process> Mailbox<P> {
         if empty.capacity() > SPARE_CAPACITY_MAX {
             *empty = Vec::new();
         }
-        std::mem::swap(&mut self.lock().envelopes, empty);
+        let mut queue = self.lock();
+        std::mem::swap(&mut queue.envelopes, empty);
+        queue.body_bytes = 0;
+        drop(queue);
+        self.core.drained.notify_waiters();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// Refuses events from now on, drops those that wait and tells everybody who waits for the end.
-    pub(crate) fn close(&self) {
+    /// Refuses events from now on and drops those that wait.
+    pub(crate) fn refuse(&self) {
         let mut queue = self.lock();
         queue.closed = true;
+        self.core.gone.store(true, Ordering::Release);
         let dropped = std::mem::take(&mut queue.envelopes);
         queue.waker = None;
         drop(queue);
         drop(dropped);
+        self.core.drained.notify_waiters();
         self.core.routes_mut().clear();
+    }
+
+    /// Refuses events and tells everybody who waits for the end.
+    pub(crate) fn close(&self) {
+        self.refuse();
         self.core.stage.send_replace(Stage::Gone);
     }
 }
@@ -229,16 +257,16 @@ pub(crate) trait AnyMailbox: Send + Sync {
     fn core(&self) -> &MailboxCore;
     /// The form in which a message of this name should be pushed.
     fn resolve_name(&self, name: &str) -> Name;
-    fn push_message(&self, message: Message) -> bool;
     /// Queues a message under one lock with the look-up of its name.
     fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool;
     /// Queues all messages in their order under one lock; `messages` is empty afterwards.
     fn push_messages(&self, messages: &mut Vec<Message>) -> bool;
     fn push_http(&self, route: usize, request: Box<Request>, responder: Responder) -> bool;
     fn push_exited(&self, upid: Upid) -> bool;
-    fn push_timer(&self, timer: TimerId) -> bool;
     fn push_terminate(&self) -> bool;
     fn is_closed(&self) -> bool;
+    /// Whether so much waits that connections should stop reading.
+    fn is_crowded(&self) -> bool;
 }
 
 impl<P: Process> AnyMailbox for Mailbox<P> {
@@ -250,13 +278,10 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
         Self::resolve_name(self, name)
     }
 
-    fn push_message(&self, message: Message) -> bool {
-        self.push(Envelope::Message(message))
-    }
-
     fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool {
         self.push_with(|queue| {
             let name = name_of(&queue.names, name);
+            queue.body_bytes += body.len();
             queue.envelopes.push(Envelope::Message(Message {
                 from: from.clone(),
                 name,
@@ -266,7 +291,10 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
     }
 
     fn push_messages(&self, messages: &mut Vec<Message>) -> bool {
-        let pushed = self.push_with(|queue| queue.envelopes.extend(messages.drain(..).map(Envelope::Message)));
+        let pushed = self.push_with(|queue| {
+            queue.body_bytes += messages.iter().map(|message| message.body.len()).sum::<usize>();
+            queue.envelopes.extend(messages.drain(..).map(Envelope::Message));
+        });
         messages.clear();
         pushed
     }
@@ -283,10 +311,6 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
         self.push(Envelope::Exited(upid))
     }
 
-    fn push_timer(&self, timer: TimerId) -> bool {
-        self.push(Envelope::Timer(timer))
-    }
-
     fn push_terminate(&self) -> bool {
         self.push(Envelope::Terminate)
     }
@@ -294,10 +318,26 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
     fn is_closed(&self) -> bool {
         Self::is_closed(self)
     }
+
+    fn is_crowded(&self) -> bool {
+        let queue = self.lock();
+        queue.envelopes.len() > CROWD_EVENTS || queue.body_bytes > CROWD_BODY_BYTES
+    }
 }
 
 /// A shared mailbox of any process.
 pub(crate) type MailboxHandle = Arc<dyn AnyMailbox>;
+
+/// Completes when the mailbox is not crowded.
+pub(crate) async fn wait_for_room(mailbox: &MailboxHandle) {
+    loop {
+        let drained = mailbox.core().drained.notified();
+        if !mailbox.is_crowded() {
+            return;
+        }
+        drained.await;
+    }
+}
 
 /// How many events one turn may handle.
 pub(crate) const fn turn_events_max() -> usize {

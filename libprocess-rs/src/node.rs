@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::host::Host;
+use crate::http::auth::AccessRules;
 use crate::http::{Request, Responder};
 use crate::links::{LinkMode, Links};
 use crate::mailbox::{Mailbox, MailboxHandle, Stage};
@@ -40,6 +41,7 @@ struct NodeInner {
     bound: SocketAddrV4,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    access: AccessRules,
     registry: Registry,
     links: Arc<Links>,
     outbound: Outbound,
@@ -83,6 +85,7 @@ impl Node {
             bound,
             clock,
             metrics: Metrics::default(),
+            access: AccessRules::default(),
             registry: Registry::default(),
             links,
             outbound,
@@ -124,6 +127,12 @@ impl Node {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Who may use the endpoints of this node.
+    #[must_use]
+    pub fn access(&self) -> &AccessRules {
+        &self.0.access
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -282,7 +291,7 @@ impl Node {
             for mailbox in &all {
                 mailbox.core().wait_gone().await;
             }
-            self.0.outbound.flushed().await;
+            self.0.outbound.finish().await;
         };
         if tokio::time::timeout(STOP_PATIENCE, finished).await.is_err() {
             tracing::warn!(address = %self.0.address, "node stopped with processes or messages left over");

@@ -63,10 +63,6 @@ impl<P: Process> ProcessRef<P> {
         Self { mailbox }
     }
 
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox<P>> {
-        &self.mailbox
-    }
-
     /// The address of the process.
     #[must_use]
     pub fn pid(&self) -> &Upid {

@@ -22,6 +22,11 @@ impl<S> Prefixed<S> {
         Self { prefix, inner }
     }
 
+    /// The bytes not yet read and the stream.
+    pub fn into_parts(self) -> (Bytes, S) {
+        (self.prefix, self.inner)
+    }
+
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
         &self.inner
