@@ -2,12 +2,15 @@
 //! and v1 messages, validation and flags. Nothing here performs I/O beyond reading flag values named `file://`.
 
 pub mod capabilities;
+pub mod convert;
 pub mod detector;
 pub mod ids;
+pub mod json;
 pub mod message;
 pub mod resources;
 pub mod roles;
 pub mod values;
 pub mod version;
+mod wire;
 
 pub use message::{Message, WireMessage};
