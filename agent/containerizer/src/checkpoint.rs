@@ -22,7 +22,9 @@ const FILE_MODE: u32 = 0o600;
 ///
 /// Gives the first failure of the file system; the temporary file is gone then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
     let written = write_and_rename(&temporary, path, bytes);
@@ -34,7 +36,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(temporary)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(temporary)?;
     file.write_all(bytes)?;
     drop(file);
     fs::rename(temporary, path)
@@ -65,11 +71,19 @@ pub fn read_message<M: Message>(path: &Path) -> io::Result<Option<M>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let (header, body) = bytes.split_at_checked(4).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-    let length = <[u8; 4]>::try_from(header).map(u32::from_ne_bytes).map_err(io::Error::other)?;
+    let (header, body) = bytes
+        .split_at_checked(4)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let length = <[u8; 4]>::try_from(header)
+        .map(u32::from_ne_bytes)
+        .map_err(io::Error::other)?;
     let length = usize::try_from(length).map_err(io::Error::other)?;
-    let body = body.get(..length).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-    M::parse_from_bytes(body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    let body = body
+        .get(..length)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    M::parse_from_bytes(body)
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Reads a decimal number from a text file; `None` when the file is missing or empty.
@@ -85,7 +99,10 @@ pub fn read_number(path: &Path) -> io::Result<Option<i32>> {
     };
     match text.trim() {
         "" => Ok(None),
-        digits => digits.parse().map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        digits => digits
+            .parse()
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
     }
 }
 
@@ -99,17 +116,28 @@ mod tests {
     fn messages_read_back_and_torn_files_do_not() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("a/b/termination");
-        assert!(read_message::<ContainerTermination>(&path).expect("missing file").is_none());
+        assert!(
+            read_message::<ContainerTermination>(&path)
+                .expect("missing file")
+                .is_none()
+        );
         let mut message = ContainerTermination::new();
         message.set_status(256);
         write_message(&path, &message).expect("written");
         assert_eq!(read_message(&path).expect("read"), Some(message));
         let bytes = fs::read(&path).expect("bytes");
-        assert_eq!(&bytes[..4], u32::try_from(bytes.len() - 4).expect("small").to_ne_bytes());
+        assert_eq!(
+            &bytes[..4],
+            u32::try_from(bytes.len() - 4).expect("small").to_ne_bytes()
+        );
         fs::write(&path, &bytes[..bytes.len() - 1]).expect("torn");
         assert!(read_message::<ContainerTermination>(&path).is_err());
         fs::write(&path, b"").expect("emptied");
-        assert!(read_message::<ContainerTermination>(&path).expect("empty file").is_none());
+        assert!(
+            read_message::<ContainerTermination>(&path)
+                .expect("empty file")
+                .is_none()
+        );
     }
 
     #[test]

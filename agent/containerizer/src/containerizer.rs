@@ -139,7 +139,11 @@ impl HelperCommand {
     #[must_use]
     pub fn in_launcher_dir(launcher_dir: impl Into<PathBuf>) -> Self {
         let program = launcher_dir.into().join("mesos-containerizer");
-        Self { program, name: "mesos-containerizer".to_owned(), arguments: Vec::new() }
+        Self {
+            program,
+            name: "mesos-containerizer".to_owned(),
+            arguments: Vec::new(),
+        }
     }
 
     /// The running executable itself, called as `mesos-containerizer`.
@@ -147,7 +151,11 @@ impl HelperCommand {
     pub fn current_executable() -> Self {
         let program = PathBuf::from("/proc/self/exe");
         let program = std::fs::read_link(&program).unwrap_or(program);
-        Self { program, name: "mesos-containerizer".to_owned(), arguments: Vec::new() }
+        Self {
+            program,
+            name: "mesos-containerizer".to_owned(),
+            arguments: Vec::new(),
+        }
     }
 }
 

@@ -47,6 +47,9 @@ pub enum ContainerizerError {
     /// The command has nothing to run.
     #[error("the command names nothing to run")]
     NoCommand,
+    /// A limit of `RLimitInfo` makes no sense.
+    #[error("resource limit '{0}' needs a known type and a soft limit that is at most the hard one, or neither")]
+    BadRlimit(String),
     /// A file or folder could not be used.
     #[error("failed to {action} '{}'", path.display())]
     File {

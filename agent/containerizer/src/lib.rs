@@ -12,13 +12,20 @@ mod error;
 pub mod fetcher;
 pub mod helper;
 pub mod isolators;
+mod launcher;
+mod life;
+mod mesos_containerizer;
 pub mod paths;
 pub mod process_tree;
 pub mod program;
+mod recovery;
+mod registry;
 mod termination;
 
 pub use containerizer::{
     Config, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched, RecoverableContainer, Recovered,
 };
 pub use error::ContainerizerError;
+pub use launcher::{overlay_environment, program_of};
+pub use mesos_containerizer::MesosContainerizer;
 pub use termination::{Termination, WaitStatus};

@@ -13,7 +13,9 @@ const CONTAINERS: &str = "containers";
 #[must_use]
 pub fn container_dir(runtime_dir: &Path, container_id: &ContainerId) -> PathBuf {
     match container_id.parent() {
-        Some(parent) => container_dir(runtime_dir, parent).join(CONTAINERS).join(container_id.value()),
+        Some(parent) => container_dir(runtime_dir, parent)
+            .join(CONTAINERS)
+            .join(container_id.value()),
         None => runtime_dir.join(CONTAINERS).join(container_id.value()),
     }
 }
@@ -61,6 +63,9 @@ mod tests {
     #[test]
     fn nested_containers_stand_below_their_parent() {
         let nested = ContainerId::new("a").child("b");
-        assert_eq!(container_dir(Path::new("/run/m"), &nested), Path::new("/run/m/containers/a/containers/b"));
+        assert_eq!(
+            container_dir(Path::new("/run/m"), &nested),
+            Path::new("/run/m/containers/a/containers/b")
+        );
     }
 }

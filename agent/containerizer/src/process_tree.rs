@@ -111,13 +111,19 @@ impl TreeRoot {
     /// The root as it runs now.
     #[must_use]
     pub fn running(pid: i32) -> Self {
-        Self { pid, start_ticks: ProcessStat::read(pid).map(|process| process.start_ticks) }
+        Self {
+            pid,
+            start_ticks: ProcessStat::read(pid).map(|process| process.start_ticks),
+        }
     }
 
     /// Whether the process of that id is this root, or there is no process of that id.
     fn is_ours_or_gone(self, processes: &[ProcessStat]) -> bool {
         let same = |process: &ProcessStat| self.start_ticks.is_none_or(|start| start == process.start_ticks);
-        processes.iter().find(|process| process.pid == self.pid).is_none_or(same)
+        processes
+            .iter()
+            .find(|process| process.pid == self.pid)
+            .is_none_or(same)
     }
 
     /// Whether the root still runs (a dead process that nobody has collected does not).
@@ -206,10 +212,7 @@ pub enum TreeError {
 /// # Errors
 ///
 /// Says when `look` fails; processes may have been stopped then and are let go.
-pub fn signal_all(
-    look: impl Fn() -> io::Result<Vec<ProcessStat>>,
-    signal: Signal,
-) -> Result<usize, TreeError> {
+pub fn signal_all(look: impl Fn() -> io::Result<Vec<ProcessStat>>, signal: Signal) -> Result<usize, TreeError> {
     let mut stopped = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
         let found = match look() {
@@ -246,7 +249,11 @@ pub fn kill_all(look: impl Fn() -> io::Result<Vec<ProcessStat>>, patience: Durat
     let mut pause = PAUSE_MIN;
     signal_all(&look, Signal::SIGKILL)?;
     loop {
-        let alive: Vec<i32> = look()?.iter().filter(|process| !process.is_dead()).map(|process| process.pid).collect();
+        let alive: Vec<i32> = look()?
+            .iter()
+            .filter(|process| !process.is_dead())
+            .map(|process| process.pid)
+            .collect();
         if alive.is_empty() {
             return Ok(());
         }
@@ -312,7 +319,10 @@ mod tests {
     fn names_with_blanks_and_parentheses_parse() {
         let text = "42 (a ) (b) S 7 8 9 0 -1 4194560 1 2 3 4 11 12 0 0 20 0 1 0 777 1000 55 18446744073709551615";
         let parsed = ProcessStat::parse(text).expect("a line of the kernel");
-        assert_eq!((parsed.pid, parsed.parent, parsed.group, parsed.session, parsed.state), (42, 7, 8, 9, 'S'));
+        assert_eq!(
+            (parsed.pid, parsed.parent, parsed.group, parsed.session, parsed.state),
+            (42, 7, 8, 9, 'S')
+        );
         assert_eq!((parsed.user_ticks, parsed.system_ticks), (11, 12));
         assert_eq!((parsed.start_ticks, parsed.resident_pages), (777, 55));
         assert!(ProcessStat::parse("").is_none());
@@ -332,7 +342,10 @@ mod tests {
             process(50, 1, 50, 50),
             process(200, 50, 200, 50),
         ];
-        let root = TreeRoot { pid: 100, start_ticks: Some(100) };
+        let root = TreeRoot {
+            pid: 100,
+            start_ticks: Some(100),
+        };
         assert_eq!(pids(&all, root), [100, 101, 102, 103, 104, 105]);
         // The root is gone: its session still tells.
         assert_eq!(pids(&all[1..], root), [101, 102, 103, 104, 105]);
@@ -341,8 +354,26 @@ mod tests {
     #[test]
     fn a_stranger_with_the_roots_id_is_left_alone() {
         let all = [process(100, 1, 100, 100), process(101, 100, 100, 100)];
-        assert!(pids(&all, TreeRoot { pid: 100, start_ticks: Some(99) }).is_empty());
-        assert_eq!(pids(&all, TreeRoot { pid: 100, start_ticks: None }), [100, 101]);
+        assert!(
+            pids(
+                &all,
+                TreeRoot {
+                    pid: 100,
+                    start_ticks: Some(99)
+                }
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            pids(
+                &all,
+                TreeRoot {
+                    pid: 100,
+                    start_ticks: None
+                }
+            ),
+            [100, 101]
+        );
     }
 
     #[test]

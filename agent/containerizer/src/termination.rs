@@ -43,13 +43,21 @@ impl WaitStatus {
     /// The exit code of a process that ended by itself.
     #[must_use]
     pub const fn code(self) -> Option<i32> {
-        if libc::WIFEXITED(self.0) { Some(libc::WEXITSTATUS(self.0)) } else { None }
+        if libc::WIFEXITED(self.0) {
+            Some(libc::WEXITSTATUS(self.0))
+        } else {
+            None
+        }
     }
 
     /// The signal that ended the process.
     #[must_use]
     pub const fn signal(self) -> Option<i32> {
-        if libc::WIFSIGNALED(self.0) { Some(libc::WTERMSIG(self.0)) } else { None }
+        if libc::WIFSIGNALED(self.0) {
+            Some(libc::WTERMSIG(self.0))
+        } else {
+            None
+        }
     }
 
     /// Says what happened as the end of a sentence: `exited with status 1`, `terminated with signal Killed`.
@@ -159,7 +167,10 @@ mod tests {
         assert_eq!(WaitStatus::exited(3).raw(), 768);
         assert_eq!(WaitStatus::exited(3).describe(), "exited with status 3");
         assert_eq!(WaitStatus::signaled(9).describe(), "terminated with signal Killed");
-        assert_eq!(WaitStatus::from_raw(0x80 | 11).describe(), "terminated with signal Segmentation fault (core dumped)");
+        assert_eq!(
+            WaitStatus::from_raw(0x80 | 11).describe(),
+            "terminated with signal Segmentation fault (core dumped)"
+        );
         assert!(!WaitStatus::signaled(15).success());
     }
 

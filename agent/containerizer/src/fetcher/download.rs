@@ -110,7 +110,10 @@ fn read_all(url: &str, sender: &SyncSender<Chunk>) -> Result<(), DownloadError> 
         .timeout_global(Some(DOWNLOAD_TIMEOUT))
         .build()
         .into();
-    let mut response = agent.get(url).call().map_err(|error| DownloadError::Request(Box::new(error)))?;
+    let mut response = agent
+        .get(url)
+        .call()
+        .map_err(|error| DownloadError::Request(Box::new(error)))?;
     if response.status().as_u16() != 200 {
         return Err(DownloadError::Status(response.status().as_u16()));
     }

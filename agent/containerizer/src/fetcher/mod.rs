@@ -150,16 +150,27 @@ fn fetch_one(request: &FetchRequest<'_>, uri: &URI, cancelled: &AtomicBool) -> R
     let value = uri.value().trim();
     let source = source_of(value, request.frameworks_home)?;
     let path = request.sandbox.join(output_name(uri)?);
-    let copy_error = |source| FetchError::Copy { uri: value.to_owned(), to: path.clone(), source };
+    let copy_error = |source| FetchError::Copy {
+        uri: value.to_owned(),
+        to: path.clone(),
+        source,
+    };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(copy_error)?;
     }
     match source {
         Source::Local(from) => copy(&from, &path).map_err(copy_error)?,
-        Source::Http => download::download(value, &path, request.stall_timeout, cancelled)
-            .map_err(|source| FetchError::Download { uri: value.to_owned(), source })?,
+        Source::Http => download::download(value, &path, request.stall_timeout, cancelled).map_err(|source| {
+            FetchError::Download {
+                uri: value.to_owned(),
+                source,
+            }
+        })?,
     }
-    let access_error = |source| FetchError::Access { uri: value.to_owned(), source };
+    let access_error = |source| FetchError::Access {
+        uri: value.to_owned(),
+        source,
+    };
     if uri.executable() {
         fs::set_permissions(&path, fs::Permissions::from_mode(EXECUTABLE_MODE)).map_err(access_error)?;
     } else if uri.extract()
@@ -167,8 +178,11 @@ fn fetch_one(request: &FetchRequest<'_>, uri: &URI, cancelled: &AtomicBool) -> R
     {
         // Next to the archive itself, which may stand in a folder of the sandbox.
         let folder = path.parent().unwrap_or(request.sandbox);
-        archive::extract(kind, &path, folder)
-            .map_err(|source| FetchError::Extract { uri: value.to_owned(), archive: path.clone(), source })?;
+        archive::extract(kind, &path, folder).map_err(|source| FetchError::Extract {
+            uri: value.to_owned(),
+            archive: path.clone(),
+            source,
+        })?;
     }
     if let Some((uid, gid)) = request.owner {
         owner::give_all(request.sandbox, uid, gid).map_err(access_error)?;
@@ -211,7 +225,10 @@ fn source_of(value: &str, frameworks_home: Option<&Path>) -> Result<Source, Fetc
             }
         }
         "http" | "https" => Ok(Source::Http),
-        _ => Err(FetchError::Scheme { uri: value.to_owned(), scheme: scheme.to_owned() }),
+        _ => Err(FetchError::Scheme {
+            uri: value.to_owned(),
+            scheme: scheme.to_owned(),
+        }),
     }
 }
 
@@ -223,7 +240,10 @@ fn output_name(uri: &URI) -> Result<PathBuf, FetchError> {
         return if output.components().all(|part| matches!(part, Component::Normal(_))) {
             Ok(output.to_owned())
         } else {
-            Err(FetchError::Output { uri: value.to_owned(), output: uri.output_file().to_owned() })
+            Err(FetchError::Output {
+                uri: value.to_owned(),
+                output: uri.output_file().to_owned(),
+            })
         };
     }
     let path = match value.split_once("://") {

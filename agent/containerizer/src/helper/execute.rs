@@ -68,7 +68,10 @@ pub enum ExecuteError {
 /// Says why nothing was started.
 pub fn start(spec: &LaunchSpec) -> Result<Child, ExecuteError> {
     if spec.user.is_none() && spec.rlimits.is_empty() {
-        return command(spec).stdin(Stdio::null()).spawn().map_err(|source| failed(spec, source));
+        return command(spec)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|source| failed(spec, source));
     }
     start_staged(spec)
 }
@@ -76,7 +79,11 @@ pub fn start(spec: &LaunchSpec) -> Result<Child, ExecuteError> {
 fn start_staged(spec: &LaunchSpec) -> Result<Child, ExecuteError> {
     let own = env::current_exe().map_err(|source| failed(spec, source))?;
     let mut stage = Command::new(own);
-    stage.arg0("mesos-containerizer").arg(EXECUTE).env_clear().stdin(Stdio::piped());
+    stage
+        .arg0("mesos-containerizer")
+        .arg(EXECUTE)
+        .env_clear()
+        .stdin(Stdio::piped());
     let mut child = stage.spawn().map_err(|source| failed(spec, source))?;
     if let Some(mut pipe) = child.stdin.take() {
         send(&mut pipe, &ToHelper::Prepare(spec.clone()))?;
@@ -90,7 +97,11 @@ fn command(spec: &LaunchSpec) -> Command {
         Some((name, arguments)) => (name.as_str(), arguments),
         None => (spec.program.as_str(), &[][..]),
     };
-    command.arg0(name).args(arguments).current_dir(&spec.directory).env_clear();
+    command
+        .arg0(name)
+        .args(arguments)
+        .current_dir(&spec.directory)
+        .env_clear();
     command.envs(spec.environment.iter().map(|(name, value)| (name, value)));
     command
 }
@@ -115,9 +126,10 @@ fn take_over(spec: &LaunchSpec) -> Result<(), ExecuteError> {
         apply_limit(limit)?;
     }
     match &spec.user {
-        Some(user) => {
-            switch_user(user).map_err(|source| ExecuteError::SwitchUser { user: user.name.clone(), source })
-        }
+        Some(user) => switch_user(user).map_err(|source| ExecuteError::SwitchUser {
+            user: user.name.clone(),
+            source,
+        }),
         None => Ok(()),
     }
 }
@@ -134,8 +146,12 @@ fn apply_limit(limit: &RlimitSpec) -> Result<(), ExecuteError> {
     let resource =
         rlimit_resource(&limit.resource).ok_or_else(|| ExecuteError::UnknownLimit(limit.resource.clone()))?;
     let infinity = nix::sys::resource::RLIM_INFINITY;
-    setrlimit(resource, limit.soft.unwrap_or(infinity), limit.hard.unwrap_or(infinity))
-        .map_err(|source| ExecuteError::Limit { resource: limit.resource.clone(), source })
+    setrlimit(resource, limit.soft.unwrap_or(infinity), limit.hard.unwrap_or(infinity)).map_err(|source| {
+        ExecuteError::Limit {
+            resource: limit.resource.clone(),
+            source,
+        }
+    })
 }
 
 /// The kernel's name for a limit of `RLimitInfo` (without `RLMT_`).
@@ -163,5 +179,9 @@ pub fn rlimit_resource(name: &str) -> Option<Resource> {
 }
 
 fn failed(spec: &LaunchSpec, source: io::Error) -> ExecuteError {
-    ExecuteError::Execute { program: spec.program.clone(), directory: spec.directory.clone(), source }
+    ExecuteError::Execute {
+        program: spec.program.clone(),
+        directory: spec.directory.clone(),
+        source,
+    }
 }

@@ -1,4 +1,4 @@
-//! Body of `mesos-containerizer launch`: the init process of one container.
+//! Body of `mesos-containerizer launch`: the init process of one container. Standard input is a socket to the agent.
 //!
 //! It leads a session of its own and adopts the orphans of its command, so that nothing the command started can slip
 //! away. When the command ends, what is left of its tree is killed, the wait status is recorded, and the helper ends
@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::execute::{self, ExecuteError};
-use super::protocol::{LaunchSpec, ProtocolError, ToHelper, receive};
+use super::protocol::{LaunchSpec, ProtocolError, READY, ToHelper, receive};
 use crate::process_tree::{self, TreeError};
 use crate::termination::WaitStatus;
 
@@ -87,11 +88,15 @@ pub fn run() -> Result<WaitStatus, LaunchError> {
         ToHelper::Go => return Err(LaunchError::Order("go")),
     };
     let mut status_file = open_status_file(&spec)?;
+    tell_ready().map_err(ProtocolError::from)?;
     match receive(&mut agent)? {
         ToHelper::Go => {}
         ToHelper::Prepare(_) => return Err(LaunchError::Order("prepare")),
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LaunchError::Watch)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LaunchError::Watch)?;
     let ended = runtime.block_on(supervise(&spec));
     let status = match &ended {
         Ok(status) => *status,
@@ -99,10 +104,18 @@ pub fn run() -> Result<WaitStatus, LaunchError> {
     };
     let left = process_tree::kill_all(process_tree::descendants_of_caller, LEFTOVERS_PATIENCE);
     if let Some(file) = &mut status_file {
-        write!(file, "{}", status.raw()).and_then(|()| file.sync_all()).map_err(LaunchError::StatusWrite)?;
+        write!(file, "{}", status.raw())
+            .and_then(|()| file.sync_all())
+            .map_err(LaunchError::StatusWrite)?;
     }
     left?;
     ended
+}
+
+/// Answers on the socket that is this process's standard input.
+fn tell_ready() -> io::Result<()> {
+    let mut agent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    agent.write_all(&[READY])
 }
 
 fn open_status_file(spec: &LaunchSpec) -> Result<Option<File>, LaunchError> {
@@ -121,12 +134,11 @@ async fn supervise(spec: &LaunchSpec) -> Result<WaitStatus, LaunchError> {
     for forwarded in FORWARDED {
         let mut stream = signal(SignalKind::from_raw(forwarded as i32)).map_err(LaunchError::Watch)?;
         let passed_on = passed_on.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() && passed_on.send(forwarded).await.is_ok() {}
-        });
+        tokio::spawn(async move { while stream.recv().await.is_some() && passed_on.send(forwarded).await.is_ok() {} });
     }
     let child = execute::start(spec)?;
-    let command = Pid::from_raw(i32::try_from(child.id()).map_err(|error| LaunchError::Watch(io::Error::other(error)))?);
+    let command =
+        Pid::from_raw(i32::try_from(child.id()).map_err(|error| LaunchError::Watch(io::Error::other(error)))?);
     loop {
         if let Some(status) = collect(command)? {
             return Ok(status);
@@ -154,9 +166,7 @@ fn collect(command: Pid) -> Result<Option<WaitStatus>, LaunchError> {
         };
         let status = match waitpid(pid, None) {
             Ok(Waited::Exited(_, code)) => WaitStatus::exited(code),
-            Ok(Waited::Signaled(_, signal, core)) => {
-                WaitStatus::from_raw(signal as i32 | if core { 0x80 } else { 0 })
-            }
+            Ok(Waited::Signaled(_, signal, core)) => WaitStatus::from_raw(signal as i32 | if core { 0x80 } else { 0 }),
             Ok(_) => continue,
             Err(error) => return Err(LaunchError::Watch(error.into())),
         };

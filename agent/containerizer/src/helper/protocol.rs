@@ -25,6 +25,9 @@ pub enum ToHelper {
     Go,
 }
 
+/// The byte by which the helper says that it has its instructions and leads its own session.
+pub const READY: u8 = b'r';
+
 /// How to run one command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchSpec {
@@ -81,8 +84,8 @@ pub enum ProtocolError {
     /// The other end speaks another version.
     #[error("the message has version {0}, expected {VERSION}")]
     Version(u8),
-    /// The pipe broke.
-    #[error("the pipe to the other process broke")]
+    /// The connection broke.
+    #[error("the connection to the other process broke")]
     Io(#[from] io::Error),
 }
 
@@ -110,7 +113,7 @@ pub fn encode(message: &ToHelper) -> Result<Vec<u8>, ProtocolError> {
 ///
 /// # Errors
 ///
-/// As [`encode`], and when the pipe breaks.
+/// As [`encode`], and when the connection breaks.
 pub fn send(to: &mut impl Write, message: &ToHelper) -> Result<(), ProtocolError> {
     to.write_all(&encode(message)?)?;
     Ok(to.flush()?)
@@ -120,7 +123,7 @@ pub fn send(to: &mut impl Write, message: &ToHelper) -> Result<(), ProtocolError
 ///
 /// # Errors
 ///
-/// Says when the pipe ends or breaks and when the bytes are no message of this version.
+/// Says when the connection ends or breaks and when the bytes are no message of this version.
 pub fn receive(from: &mut impl Read) -> Result<ToHelper, ProtocolError> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
@@ -130,7 +133,9 @@ pub fn receive(from: &mut impl Read) -> Result<ToHelper, ProtocolError> {
     }
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     from.read_exact(&mut bytes)?;
-    let (version, body) = bytes.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    let (version, body) = bytes
+        .split_first()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     if *version != VERSION {
         return Err(ProtocolError::Version(*version));
     }
@@ -145,7 +150,11 @@ mod tests {
 
     #[test]
     fn messages_read_back_in_order() {
-        let spec = LaunchSpec { program: "sh".to_owned(), argv: vec!["sh".to_owned()], ..LaunchSpec::default() };
+        let spec = LaunchSpec {
+            program: "sh".to_owned(),
+            argv: vec!["sh".to_owned()],
+            ..LaunchSpec::default()
+        };
         let mut bytes = encode(&ToHelper::Prepare(spec.clone())).expect("encoded");
         bytes.extend(encode(&ToHelper::Go).expect("encoded"));
         let mut reader = bytes.as_slice();
@@ -156,8 +165,17 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        assert!(matches!(receive(&mut [1, 0, 0, 0, 9].as_slice()), Err(ProtocolError::Version(9))));
-        assert!(matches!(receive(&mut [255; 8].as_slice()), Err(ProtocolError::TooLarge(_))));
-        assert!(matches!(receive(&mut [2, 0, 0, 0, VERSION, 77].as_slice()), Err(ProtocolError::Decode(_))));
+        assert!(matches!(
+            receive(&mut [1, 0, 0, 0, 9].as_slice()),
+            Err(ProtocolError::Version(9))
+        ));
+        assert!(matches!(
+            receive(&mut [255; 8].as_slice()),
+            Err(ProtocolError::TooLarge(_))
+        ));
+        assert!(matches!(
+            receive(&mut [2, 0, 0, 0, VERSION, 77].as_slice()),
+            Err(ProtocolError::Decode(_))
+        ));
     }
 }

@@ -30,7 +30,10 @@ impl FilesystemPosix {
     /// Volumes on the root disk stand below `work_dir`.
     #[must_use]
     pub fn new(work_dir: &Path) -> Self {
-        Self { work_dir: work_dir.to_owned(), links: Mutex::default() }
+        Self {
+            work_dir: work_dir.to_owned(),
+            links: Mutex::default(),
+        }
     }
 
     fn volume(&self, sandbox: &Path, resource: &Resource) -> Result<Option<Volume>, IsolatorError> {
@@ -41,11 +44,21 @@ impl FilesystemPosix {
         let container_path = Path::new(disk.volume.container_path());
         let mut parts = container_path.components();
         if container_path.as_os_str().is_empty() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-            let what = format!("the container path '{}' of a persistent volume", container_path.display());
-            return Err(IsolatorError::Unsupported { isolator: "filesystem/posix", what });
+            let what = format!(
+                "the container path '{}' of a persistent volume",
+                container_path.display()
+            );
+            return Err(IsolatorError::Unsupported {
+                isolator: "filesystem/posix",
+                what,
+            });
         }
         // '/' in a role would read as folders.
-        let role = resource.reservations.last().map_or_else(|| resource.role(), |last| last.role()).replace('/', " ");
+        let role = resource
+            .reservations
+            .last()
+            .map_or_else(|| resource.role(), |last| last.role())
+            .replace('/', " ");
         let id = disk.persistence.id();
         let source = disk.source.get_or_default();
         let below = |root: &Path| root.join("volumes/roles").join(&role).join(id);
@@ -55,10 +68,16 @@ impl FilesystemPosix {
             (true, SourceType::MOUNT) => self.work_dir.join(source.mount.root()),
             (true, other) => {
                 let what = format!("persistent volumes on disks of type {other:?}");
-                return Err(IsolatorError::Unsupported { isolator: "filesystem/posix", what });
+                return Err(IsolatorError::Unsupported {
+                    isolator: "filesystem/posix",
+                    what,
+                });
             }
         };
-        Ok(Some(Volume { link: sandbox.join(container_path), target }))
+        Ok(Some(Volume {
+            link: sandbox.join(container_path),
+            target,
+        }))
     }
 
     fn link_volumes(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
@@ -67,7 +86,10 @@ impl FilesystemPosix {
             let Some(volume) = self.volume(container.sandbox, resource)? else {
                 continue;
             };
-            link(&volume).map_err(|source| IsolatorError::Volume { path: volume.link.clone(), source })?;
+            link(&volume).map_err(|source| IsolatorError::Volume {
+                path: volume.link.clone(),
+                source,
+            })?;
             wanted.insert((container.container_id.clone(), volume.link));
         }
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +127,10 @@ impl Isolator for FilesystemPosix {
     }
 
     fn prepare(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
-        let refuse = |what: &str| IsolatorError::Unsupported { isolator: self.name(), what: what.to_owned() };
+        let refuse = |what: &str| IsolatorError::Unsupported {
+            isolator: self.name(),
+            what: what.to_owned(),
+        };
         if let Some(info) = container.container_info {
             if info.type_() != ContainerType::MESOS {
                 return Err(refuse("containers of another type than MESOS"));
@@ -126,6 +151,9 @@ impl Isolator for FilesystemPosix {
 
     fn cleanup(&self, container_id: &ContainerId) {
         // The links go with the sandbox; only the memory of them goes here.
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).retain(|(owner, _)| owner != container_id);
+        self.links
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(owner, _)| owner != container_id);
     }
 }

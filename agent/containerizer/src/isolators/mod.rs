@@ -185,7 +185,10 @@ pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorErr
             }
         }
     }
-    let mut isolation = Isolation { isolators: vec![Box::new(FilesystemPosix::new(work_dir))], rlimits: false };
+    let mut isolation = Isolation {
+        isolators: vec![Box::new(FilesystemPosix::new(work_dir))],
+        rlimits: false,
+    };
     for name in names {
         match name {
             // Both are always there.
@@ -221,8 +224,20 @@ mod tests {
 
     #[test]
     fn unknown_doubled_and_missing_isolators_are_refused_by_name() {
-        assert!(names("posix/cpus").expect_err("unknown").contains("'posix/cpus' is not known"));
-        assert!(names("cgroups/mem").expect_err("missing").contains("'cgroups/mem' is not supported yet"));
-        assert!(names("posix/cpu,posix/cpu").expect_err("doubled").contains("'posix/cpu' is named twice"));
+        assert!(
+            names("posix/cpus")
+                .expect_err("unknown")
+                .contains("'posix/cpus' is not known")
+        );
+        assert!(
+            names("cgroups/mem")
+                .expect_err("missing")
+                .contains("'cgroups/mem' is not supported yet")
+        );
+        assert!(
+            names("posix/cpu,posix/cpu")
+                .expect_err("doubled")
+                .contains("'posix/cpu' is named twice")
+        );
     }
 }

@@ -18,9 +18,15 @@ impl Isolator for PosixCpu {
         "posix/cpu"
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "ticks of living processes stay far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "ticks of living processes stay far below 2^52"
+    )]
     fn usage(&self, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
-        let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().map_or(TICKS_PER_SECOND, |ticks| ticks as f64);
+        let per_second = sysconf(SysconfVar::CLK_TCK)
+            .ok()
+            .flatten()
+            .map_or(TICKS_PER_SECOND, |ticks| ticks as f64);
         let user: u64 = processes.iter().map(|process| process.user_ticks).sum();
         let system: u64 = processes.iter().map(|process| process.system_ticks).sum();
         statistics.set_cpus_user_time_secs(user as f64 / per_second);

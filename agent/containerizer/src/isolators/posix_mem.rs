@@ -19,7 +19,10 @@ impl Isolator for PosixMem {
     }
 
     fn usage(&self, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
-        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|bytes| u64::try_from(bytes).ok());
+        let page = sysconf(SysconfVar::PAGE_SIZE)
+            .ok()
+            .flatten()
+            .and_then(|bytes| u64::try_from(bytes).ok());
         let pages: u64 = processes.iter().map(|process| process.resident_pages).sum();
         statistics.set_mem_rss_bytes(pages.saturating_mul(page.unwrap_or(PAGE_BYTES)));
     }

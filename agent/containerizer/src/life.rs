@@ -1,0 +1,290 @@
+//! The life of one container, from its preparation to its cleaning up: one task each.
+//!
+//! ```text
+//! preparing -> isolating -> fetching -> running -> ended -> cleaned up
+//!      \____________\___________\_________ destroyed: killed, then as above
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mesos::ids::ContainerId;
+use mesos_proto::v0::slave::containerizer::ContainerConfig;
+use tokio::process::Child;
+use tokio::sync::{oneshot, watch};
+
+use crate::checkpoint;
+use crate::containerizer::{LaunchRequest, Launched};
+use crate::error::ContainerizerError;
+use crate::fetcher::{self, FetchRequest};
+use crate::helper::protocol::{LaunchSpec, UserSpec};
+use crate::isolators::Isolated;
+use crate::launcher;
+use crate::mesos_containerizer::{Channels, Inner, blocking};
+use crate::paths;
+use crate::process_tree::{self, TreeRoot};
+use crate::termination::{Termination, WaitStatus};
+
+/// How long the processes of a container may take to go after they were killed.
+const KILL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The end of a container whose init was killed before it could record anything.
+const KILLED: i32 = WaitStatus::signaled(nix::libc::SIGKILL).raw();
+
+/// Runs a container from its launch to its end.
+pub(crate) async fn run(
+    inner: Arc<Inner>,
+    container_id: ContainerId,
+    request: LaunchRequest,
+    channels: Channels,
+    answer: oneshot::Sender<Result<Launched, ContainerizerError>>,
+) {
+    let Channels { mut destroyed, publish } = channels;
+    let mut helper_child = None;
+    let started = start(&inner, &container_id, request, &mut destroyed, &mut helper_child).await;
+    let mut termination = Termination::default();
+    match started {
+        Ok(launched) => {
+            tracing::info!(%container_id, pid = launched.pid, "container launched");
+            // The caller may have gone; the container stays.
+            let _ = answer.send(Ok(launched));
+            if let Some(child) = &mut helper_child {
+                termination.status = Some(watch_child(&inner, &container_id, child, &mut destroyed).await);
+            }
+            clean_up(&inner, &container_id, &termination).await;
+            publish_end(&inner, &container_id, termination, &publish);
+        }
+        Err(error) => {
+            tracing::info!(%container_id, error = error.chain(), "container not launched");
+            termination.message = Some(error.chain());
+            kill(&inner, &container_id).await;
+            if let Some(child) = &mut helper_child {
+                // Only collected: it never ran the command, so how it ended says nothing.
+                let _ = child.wait().await;
+            }
+            clean_up(&inner, &container_id, &termination).await;
+            publish_end(&inner, &container_id, termination, &publish);
+            let _ = answer.send(Err(error));
+        }
+    }
+}
+
+async fn start(
+    inner: &Arc<Inner>,
+    container_id: &ContainerId,
+    request: LaunchRequest,
+    destroyed: &mut watch::Receiver<bool>,
+    helper_child: &mut Option<Child>,
+) -> Result<Launched, ContainerizerError> {
+    let request = Arc::new(request);
+    let prepared = {
+        let (inner, container_id, request) = (Arc::clone(inner), container_id.clone(), Arc::clone(&request));
+        blocking(move || prepare(&inner, &container_id, &request)).await?
+    };
+    let user = prepared.user.clone();
+    let helper = launcher::start(&inner.config.helper, prepared).await?;
+    let pid = helper.pid;
+    inner.set_root(container_id, TreeRoot::running(pid));
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let readied = {
+        let (inner, container_id, request) = (Arc::clone(inner), container_id.clone(), Arc::clone(&request));
+        let cancelled = Arc::clone(&cancelled);
+        blocking(move || make_ready(&inner, &container_id, &request, pid, user.as_ref(), &cancelled))
+    };
+    let ready = tokio::select! {
+        ready = readied => ready,
+        () = asked_to_end(destroyed) => {
+            cancelled.store(true, Ordering::Relaxed);
+            Err(ContainerizerError::DestroyedDuringLaunch(container_id.clone()))
+        }
+    };
+    if let Err(error) = ready {
+        *helper_child = Some(helper.child);
+        return Err(error);
+    }
+    *helper_child = Some(helper.go().await?);
+    Ok(Launched {
+        pid: pid.unsigned_abs(),
+    })
+}
+
+/// All that happens before the container has a process.
+fn prepare(
+    inner: &Inner,
+    container_id: &ContainerId,
+    request: &LaunchRequest,
+) -> Result<LaunchSpec, ContainerizerError> {
+    let user = launcher::user_of(request.user.as_deref(), inner.config.switch_user)?;
+    let rlimits = if inner.isolation.rlimits {
+        launcher::rlimits_of(request.container_info.as_ref())?
+    } else {
+        Vec::new()
+    };
+    launcher::make_sandbox(&request.sandbox, user.as_ref())?;
+    let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    let config_path = paths::config(&folder);
+    checkpoint::write_message(&config_path, &container_config(request)).map_err(write_failed(config_path))?;
+    for isolator in &inner.isolation.isolators {
+        isolator.prepare(isolated(container_id, request))?;
+    }
+    let status_path = paths::status(&folder);
+    checkpoint::write(&status_path, b"").map_err(write_failed(status_path.clone()))?;
+    launcher::launch_spec(request, status_path, user, rlimits)
+}
+
+/// All that happens between the birth of the container's init and the start of its command.
+fn make_ready(
+    inner: &Inner,
+    container_id: &ContainerId,
+    request: &LaunchRequest,
+    pid: i32,
+    user: Option<&UserSpec>,
+    cancelled: &AtomicBool,
+) -> Result<(), ContainerizerError> {
+    let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    for path in std::iter::once(paths::pid(&folder)).chain(request.pid_checkpoint.clone()) {
+        checkpoint::write(&path, pid.to_string().as_bytes()).map_err(write_failed(path))?;
+    }
+    for isolator in &inner.isolation.isolators {
+        isolator.isolate(container_id, pid)?;
+    }
+    let fetch = FetchRequest {
+        uris: &request.command.uris,
+        sandbox: &request.sandbox,
+        frameworks_home: request.frameworks_home.as_deref(),
+        owner: user.map(|user| (user.uid, user.gid)),
+        stall_timeout: inner.config.fetcher_stall_timeout,
+    };
+    fetcher::fetch(&fetch, cancelled)?;
+    Ok(())
+}
+
+fn isolated<'a>(container_id: &'a ContainerId, request: &'a LaunchRequest) -> Isolated<'a> {
+    Isolated {
+        container_id,
+        sandbox: &request.sandbox,
+        resources: &request.resources,
+        limits: &request.limits,
+        container_info: request.container_info.as_ref(),
+    }
+}
+
+fn container_config(request: &LaunchRequest) -> ContainerConfig {
+    let mut config = ContainerConfig::new();
+    config.command_info = Some(request.command.clone()).into();
+    config.set_directory(request.sandbox.display().to_string());
+    config.user.clone_from(&request.user);
+    config.resources.clone_from(&request.resources);
+    config.executor_info = request.executor_info.clone().into();
+    config.task_info = request.task_info.clone().into();
+    config.container_info = request.container_info.clone().into();
+    for (name, limit) in &request.limits {
+        let mut scalar = mesos_proto::v0::mesos::value::Scalar::new();
+        scalar.set_value(*limit);
+        config.limits.insert(name.clone(), scalar);
+    }
+    config
+}
+
+fn write_failed(path: PathBuf) -> impl FnOnce(std::io::Error) -> ContainerizerError {
+    move |source| ContainerizerError::File {
+        action: "write",
+        path,
+        source,
+    }
+}
+
+/// Waits for the container's init, ending it when that is asked for; gives the wait status of the command.
+async fn watch_child(
+    inner: &Arc<Inner>,
+    container_id: &ContainerId,
+    child: &mut Child,
+    destroyed: &mut watch::Receiver<bool>,
+) -> i32 {
+    let waited = tokio::select! {
+        waited = child.wait() => waited,
+        () = asked_to_end(destroyed) => {
+            kill(inner, container_id).await;
+            child.wait().await
+        }
+    };
+    let own = waited.ok().map(|status| WaitStatus::from(status).raw());
+    recorded_status(inner, container_id).or(own).unwrap_or(KILLED)
+}
+
+/// Waits until somebody asks the container to end.
+pub(crate) async fn asked_to_end(destroyed: &mut watch::Receiver<bool>) {
+    if destroyed.wait_for(|destroyed| *destroyed).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The wait status that the container's init wrote; `None` when it was killed before it could.
+pub(crate) fn recorded_status(inner: &Inner, container_id: &ContainerId) -> Option<i32> {
+    let path = paths::status(&paths::container_dir(&inner.config.runtime_dir, container_id));
+    match checkpoint::read_number(&path) {
+        Ok(status) => status,
+        Err(error) => {
+            tracing::warn!(%container_id, %error, "wait status of the container is not readable");
+            None
+        }
+    }
+}
+
+/// Kills all processes of a container, nested containers first, and waits until they are gone.
+pub(crate) async fn kill(inner: &Arc<Inner>, container_id: &ContainerId) {
+    inner.destroy_nested(container_id).await;
+    let root = inner.registry().live.get(container_id).and_then(|live| live.root);
+    let Some(root) = root else {
+        return;
+    };
+    let killed = tokio::task::spawn_blocking(move || process_tree::kill_tree(root, KILL_PATIENCE)).await;
+    if let Ok(Err(error)) = killed {
+        tracing::error!(%container_id, %error, "processes of the container are left");
+    }
+}
+
+/// Removes what is left of a container whose init has ended.
+pub(crate) async fn clean_up(inner: &Arc<Inner>, container_id: &ContainerId, termination: &Termination) {
+    kill(inner, container_id).await;
+    let (inner, container_id, ended) = (Arc::clone(inner), container_id.clone(), termination.clone());
+    let cleaned = tokio::task::spawn_blocking(move || {
+        for isolator in inner.isolation.isolators.iter().rev() {
+            isolator.cleanup(&container_id);
+        }
+        let folder = paths::container_dir(&inner.config.runtime_dir, &container_id);
+        if container_id.is_nested() {
+            // The agent may be asked for it until the parent goes.
+            checkpoint::write_message(&paths::termination(&folder), &ended.to_proto())
+        } else {
+            remove_dir(&folder)
+        }
+    });
+    if let Ok(Err(error)) = cleaned.await {
+        tracing::warn!(%error, "runtime files of the container stay");
+    }
+}
+
+/// Removes a folder; one that is not there is fine.
+pub(crate) fn remove_dir(folder: &std::path::Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Tells everybody who waits that the container has ended.
+pub(crate) fn publish_end(
+    inner: &Inner,
+    container_id: &ContainerId,
+    termination: Termination,
+    publish: &watch::Sender<Option<Termination>>,
+) {
+    let status = termination.wait_status().map(WaitStatus::describe);
+    tracing::info!(%container_id, status, "container ended");
+    inner.registry().end(container_id, termination.clone());
+    publish.send_replace(Some(termination));
+}

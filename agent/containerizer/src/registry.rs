@@ -1,0 +1,68 @@
+//! What the containerizer knows of its containers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use mesos::ids::ContainerId;
+use mesos_proto::v0::mesos::Resource;
+use tokio::sync::watch;
+
+use crate::process_tree::TreeRoot;
+use crate::termination::Termination;
+
+/// Ends that are remembered for callers that ask late.
+const ENDED_MAX: usize = 4096;
+
+/// A container from the call that launches it until its last process has ended.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// Host path of the sandbox.
+    pub sandbox: PathBuf,
+    /// Requests.
+    pub resources: Vec<Resource>,
+    /// Ceilings.
+    pub limits: BTreeMap<String, f64>,
+    /// Its init, once that exists.
+    pub root: Option<TreeRoot>,
+    /// Set to end the container.
+    pub destroy: watch::Sender<bool>,
+    /// Filled when the container has ended.
+    pub done: watch::Receiver<Option<Termination>>,
+}
+
+/// All containers by id.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    /// Those that exist.
+    pub live: BTreeMap<ContainerId, Live>,
+    ended: VecDeque<(ContainerId, Termination)>,
+}
+
+impl Registry {
+    /// Moves a container to those that have ended.
+    pub fn end(&mut self, container_id: &ContainerId, termination: Termination) {
+        self.live.remove(container_id);
+        self.ended.push_back((container_id.clone(), termination));
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_front();
+        }
+    }
+
+    /// How a container ended that does not exist any more.
+    pub fn termination(&self, container_id: &ContainerId) -> Option<&Termination> {
+        self.ended
+            .iter()
+            .rev()
+            .find(|(ended, _)| ended == container_id)
+            .map(|(_, termination)| termination)
+    }
+
+    /// The containers that run directly in another one.
+    pub fn nested_in(&self, container_id: &ContainerId) -> Vec<ContainerId> {
+        self.live
+            .keys()
+            .filter(|nested| nested.parent() == Some(container_id))
+            .cloned()
+            .collect()
+    }
+}
