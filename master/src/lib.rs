@@ -1,1 +1,9 @@
-//! The Mesos master: actor, HTTP API, program.
+//! The Mesos master: the shell around `mesos-master-core`.
+//!
+//! [`MasterProcess`] is the process `master`; [`start`] puts it on a node, [`run`] is the program.
+
+mod http;
+mod observer;
+mod process;
+
+pub use process::MasterProcess;

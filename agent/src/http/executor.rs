@@ -1,0 +1,91 @@
+//! `/api/v1/executor`: from bytes and headers to a call. Pure; the answers are the core's or refusals made here.
+//!
+//! Source: shared facts, `executor_calls.tsv`.
+
+use libprocess::http::media::{MediaType, method_not_allowed, plain};
+use libprocess::{Request, Response};
+use mesos_proto::v0::executor::{Call, call};
+use mesos_proto::v1;
+use protobuf::Message as _;
+
+/// Reads a request: the call in the unversioned form and the encoding of the stream that a subscription opens.
+///
+/// # Errors
+///
+/// The answer to send: 400, 405, 406 or 415.
+pub fn parse(request: &Request) -> Result<(Call, MediaType), Response> {
+    if request.method.as_str() != "POST" {
+        return Err(method_not_allowed(&request.method, &["POST"]));
+    }
+    let refuse = |reason: String| plain(400, format!("the body is no executor call: {reason}"));
+    let versioned: v1::executor::Call = match MediaType::of_body(request)? {
+        MediaType::Json => {
+            let text = std::str::from_utf8(&request.body).map_err(|error| refuse(error.to_string()))?;
+            mesos::json::from_str(text).map_err(|error| refuse(error.to_string()))?
+        }
+        MediaType::Protobuf => {
+            v1::executor::Call::parse_from_bytes(&request.body).map_err(|error| refuse(error.to_string()))?
+        }
+    };
+    let call = mesos::convert::devolve_executor_call(&versioned);
+    match MediaType::wanted(request) {
+        Some(media_type) => Ok((call, media_type)),
+        None if call.type_() == call::Type::SUBSCRIBE => Err(plain(
+            406,
+            "header Accept allows neither application/json nor application/x-protobuf",
+        )),
+        None => Ok((call, MediaType::Json)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libprocess::http::{HeaderName, HeaderValue, Method};
+
+    use super::*;
+
+    fn request(method: Method, headers: &[(&str, &str)], body: &[u8]) -> Request {
+        let mut request = Request::new(method, "/api/v1/executor");
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+            request
+                .headers
+                .insert(name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        request.body = bytes::Bytes::copy_from_slice(body);
+        request
+    }
+
+    const SUBSCRIBE: &[u8] =
+        br#"{"type":"SUBSCRIBE","executor_id":{"value":"e"},"framework_id":{"value":"f"},"subscribe":{}}"#;
+
+    #[test]
+    fn refusals_have_the_status_of_the_facts() {
+        let json = ("Content-Type", "application/json");
+        let table: &[(Method, &[(&str, &str)], &[u8], u16)] = &[
+            (Method::GET, &[json], b"{}", 405),
+            (Method::POST, &[], b"{}", 400),
+            (Method::POST, &[("Content-Type", "text/plain")], b"{}", 415),
+            (Method::POST, &[json], b"{", 400),
+            (Method::POST, &[json, ("Accept", "text/html")], SUBSCRIBE, 406),
+        ];
+        for (method, headers, body, status) in table {
+            let refusal = parse(&request(method.clone(), headers, body)).expect_err("refused");
+            assert_eq!(refusal.status.as_u16(), *status, "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_is_read() {
+        let (call, media_type) = parse(&request(
+            Method::POST,
+            &[("Content-Type", "application/json")],
+            SUBSCRIBE,
+        ))
+        .expect("valid");
+        assert_eq!(
+            (call.type_(), call.executor_id.value(), media_type),
+            (call::Type::SUBSCRIBE, "e", MediaType::Json)
+        );
+    }
+}

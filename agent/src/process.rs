@@ -1,0 +1,486 @@
+//! The agent's process: hands what happens to the core and carries out what the core wants, in order.
+//!
+//! No rule about frameworks, executors or tasks lives here. Launches, waits and writes run elsewhere and come back as
+//! inputs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use libprocess::http::media::{MediaType, plain};
+use libprocess::{Context, Process, Request, Responder, Response, TimerId, Upid};
+use mesos::Message;
+use mesos::ids::ContainerId;
+use mesos_agent_core::{
+    Agent, AgentTimer, CheckpointWrite, ContainerLaunch, ContainerTermination, Effect, ExecutorStreamId, Input,
+    RequestId, ShutdownReason,
+};
+use mesos_containerizer::{Containerizer, LaunchRequest, RecoverableContainer, Termination};
+use tokio::sync::watch;
+
+use crate::checkpoint::CheckpointWriter;
+use crate::http;
+use crate::http::streams::EventStream;
+use crate::recovery;
+
+/// How an agent came to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// It runs.
+    #[default]
+    Running,
+    /// A master or an operator asked for it.
+    Asked(String),
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// A request that waits for the core's answer.
+struct Waiting {
+    responder: Responder,
+    media_type: MediaType,
+}
+
+/// What the process is built from.
+pub struct Parts {
+    /// The rules.
+    pub core: Agent,
+    /// What launches containers.
+    pub containerizer: Arc<dyn Containerizer>,
+    /// What writes checkpoints.
+    pub writer: CheckpointWriter,
+    /// Address of the master that is followed.
+    pub master: Upid,
+    /// The flags as they are shown to operators.
+    pub flags: BTreeMap<String, String>,
+    /// Told when the agent ends.
+    pub ended: watch::Sender<Ended>,
+}
+
+/// The process `slave(N)`.
+pub struct AgentProcess {
+    core: Agent,
+    containerizer: Arc<dyn Containerizer>,
+    writer: CheckpointWriter,
+    master: Upid,
+    flags: BTreeMap<String, String>,
+    ended: watch::Sender<Ended>,
+    requests: BTreeMap<RequestId, Waiting>,
+    streams: BTreeMap<ExecutorStreamId, EventStream>,
+    id_next: u64,
+    timers: BTreeMap<AgentTimer, TimerId>,
+    collections: BTreeMap<PathBuf, TimerId>,
+}
+
+impl AgentProcess {
+    /// Builds the process.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            core: parts.core,
+            containerizer: parts.containerizer,
+            writer: parts.writer,
+            master: parts.master,
+            flags: parts.flags,
+            ended: parts.ended,
+            requests: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            id_next: 0,
+            timers: BTreeMap::new(),
+            collections: BTreeMap::new(),
+        }
+    }
+
+    /// The core, for renderers.
+    #[must_use]
+    pub const fn core(&self) -> &Agent {
+        &self.core
+    }
+
+    /// The flags as they are shown to operators.
+    #[must_use]
+    pub const fn flags(&self) -> &BTreeMap<String, String> {
+        &self.flags
+    }
+
+    /// What launches containers, for renderers of usage.
+    #[must_use]
+    pub const fn containerizer(&self) -> &Arc<dyn Containerizer> {
+        &self.containerizer
+    }
+
+    /// Applies an input and carries out what follows.
+    pub fn apply(&mut self, input: Input, context: &mut Context<Self>) {
+        let effects = self.core.step(context.now(), input);
+        self.carry_out_all(effects, context);
+    }
+
+    fn carry_out_all(&mut self, effects: Vec<Effect>, context: &mut Context<Self>) {
+        for effect in effects {
+            self.carry_out(effect, context);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, context: &mut Context<Self>) {
+        match effect {
+            Effect::Send { to, message } => context.send(&to, message.name(), Bytes::from(message.encode())),
+            Effect::Link(to) => context.link(&to),
+            Effect::OpenStream { request, stream } => self.open_stream(request, stream, context),
+            Effect::StreamEvent { stream, event } => self.write_event(stream, &event, context),
+            Effect::CloseStream(stream) => drop(self.streams.remove(&stream)),
+            Effect::Reply { request, status, body } => {
+                if let Some(waiting) = self.requests.remove(&request) {
+                    waiting.responder.send(plain(status, body));
+                }
+            }
+            Effect::Checkpoint { writes, then } => self.checkpoint(writes, then, context),
+            Effect::LaunchContainer(launch) => self.launch(*launch, context),
+            Effect::DestroyContainer { container_id } => {
+                // The end of the container is told by the wait that its launch began.
+                let destroyed = self.containerizer.destroy(container_id);
+                context.run_async(destroyed, |_, _, _| {});
+            }
+            Effect::UpdateContainer {
+                container_id,
+                resources,
+            } => self.update(container_id, resources, context),
+            Effect::SetTimer { timer, after } => self.set_timer(timer, after, context),
+            Effect::CancelTimer(timer) => {
+                if let Some(id) = self.timers.remove(&timer) {
+                    context.cancel(id);
+                }
+            }
+            Effect::ScheduleGc { path, after } => self.schedule_collection(path, after, context),
+            Effect::UnscheduleGc { path } => {
+                if let Some(id) = self.collections.remove(&path) {
+                    context.cancel(id);
+                }
+            }
+            Effect::Redetect => {
+                let master = self.master.clone();
+                context
+                    .me()
+                    .dispatch(move |agent, context| agent.apply(Input::MasterDetected(Some(master)), context));
+            }
+            Effect::Shutdown { reason } => self.shut_down(reason, context),
+        }
+    }
+
+    fn open_stream(&mut self, request: RequestId, stream: ExecutorStreamId, context: &mut Context<Self>) {
+        let Some(waiting) = self.requests.remove(&request) else {
+            return;
+        };
+        let (response, writer) = Response::stream(waiting.media_type.as_str());
+        let me = context.me();
+        writer.on_close(move || {
+            me.dispatch(move |agent, context| {
+                agent.streams.remove(&stream);
+                agent.apply(Input::ExecutorStreamClosed { stream }, context);
+            });
+        });
+        waiting.responder.send(response);
+        self.streams
+            .insert(stream, EventStream::new(writer, waiting.media_type));
+    }
+
+    fn write_event(
+        &mut self,
+        stream: ExecutorStreamId,
+        event: &mesos_proto::v0::executor::Event,
+        context: &mut Context<Self>,
+    ) {
+        let Some(open) = self.streams.get(&stream) else { return };
+        if let Err(error) = open.write(event) {
+            tracing::warn!(%stream, %error, "closing an executor's stream");
+            self.streams.remove(&stream);
+            let closed = Input::ExecutorStreamClosed { stream };
+            context
+                .me()
+                .dispatch(move |agent, context| agent.apply(closed, context));
+        }
+    }
+
+    fn checkpoint(&self, writes: Vec<CheckpointWrite>, then: Vec<Effect>, context: &Context<Self>) {
+        let me = context.me();
+        self.writer.submit(writes, move |result| {
+            me.dispatch(move |agent, context| match result {
+                Ok(()) => agent.carry_out_all(then, context),
+                Err(failure) => {
+                    tracing::error!(path = %failure.path.display(), error = failure.error, "checkpoint failed");
+                    agent.apply(
+                        Input::CheckpointFailed {
+                            path: failure.path,
+                            error: failure.error,
+                        },
+                        context,
+                    );
+                }
+            });
+        });
+    }
+
+    fn launch(&mut self, launch: ContainerLaunch, context: &mut Context<Self>) {
+        let container_id = launch.container_id.clone();
+        let containerizer = Arc::clone(&self.containerizer);
+        let launched = containerizer.launch(container_id.clone(), launch_request(launch));
+        let id = container_id.clone();
+        let outcome = async move {
+            launched.await.map_err(|error| describe(&error))?;
+            // A container whose status cannot be told still runs; the core fills in what it knows.
+            Ok(Box::new(containerizer.status(id).await.unwrap_or_default()))
+        };
+        context.run_async(outcome, move |agent, result: Result<_, String>, context| {
+            let running = result.is_ok();
+            agent.apply(
+                Input::LaunchFinished {
+                    container_id: container_id.clone(),
+                    result,
+                },
+                context,
+            );
+            if running {
+                agent.watch(container_id, context);
+            }
+        });
+    }
+
+    /// Waits for the end of a container.
+    fn watch(&self, container_id: ContainerId, context: &mut Context<Self>) {
+        let ended = self.containerizer.wait(container_id.clone());
+        context.run_async(ended, move |agent, termination, context| {
+            let termination = termination.map(termination_for_core).unwrap_or_default();
+            agent.apply(
+                Input::ContainerTerminated {
+                    container_id,
+                    termination,
+                },
+                context,
+            );
+        });
+    }
+
+    fn update(
+        &self,
+        container_id: ContainerId,
+        resources: Vec<mesos_proto::v0::mesos::Resource>,
+        context: &mut Context<Self>,
+    ) {
+        let updated = self
+            .containerizer
+            .update(container_id.clone(), resources, BTreeMap::new());
+        context.run_async(updated, move |agent, result, context| {
+            if let Err(error) = result {
+                let error = describe(&error);
+                agent.apply(Input::ContainerUpdateFailed { container_id, error }, context);
+            }
+        });
+    }
+
+    fn set_timer(&mut self, timer: AgentTimer, after: Duration, context: &mut Context<Self>) {
+        let fired = timer.clone();
+        let id = context.delay(after, move |agent: &mut Self, context| {
+            agent.timers.remove(&fired);
+            agent.apply(Input::Timer(fired), context);
+        });
+        if let Some(earlier) = self.timers.insert(timer, id) {
+            context.cancel(earlier);
+        }
+    }
+
+    fn schedule_collection(&mut self, path: PathBuf, after: Duration, context: &mut Context<Self>) {
+        let due = path.clone();
+        let id = context.delay(after, move |agent: &mut Self, context| {
+            agent.collections.remove(&due);
+            let shown = due.clone();
+            context.run_blocking(
+                move || std::fs::remove_dir_all(&due),
+                move |_, removed, _| match removed {
+                    Ok(()) => tracing::info!(path = %shown.display(), "folder collected"),
+                    Err(error) => tracing::warn!(path = %shown.display(), %error, "folder could not be collected"),
+                },
+            );
+        });
+        if let Some(earlier) = self.collections.insert(path, id) {
+            context.cancel(earlier);
+        }
+    }
+
+    fn shut_down(&self, reason: ShutdownReason, context: &mut Context<Self>) {
+        let ended = match reason {
+            ShutdownReason::Asked { message } => {
+                tracing::info!(reason = message, "the agent ends as asked");
+                Ended::Asked(message)
+            }
+            ShutdownReason::Failed { message } => {
+                tracing::error!(error = message, "the agent ends");
+                Ended::Failed(message)
+            }
+        };
+        self.ended.send_replace(ended);
+        context.terminate_self();
+    }
+
+    /// Reads checkpoints, adopts containers, then starts to follow the master.
+    fn recover(&self, context: &mut Context<Self>) {
+        let (paths, strictness) = (self.core.paths().clone(), self.core.config().strict);
+        context.run_blocking(
+            move || recovery::recover(&paths, strictness),
+            |agent, recovered, context| match recovered {
+                Ok(state) => agent.adopt(state, context),
+                Err(error) => {
+                    let message = describe(&error);
+                    agent.shut_down(ShutdownReason::Failed { message }, context);
+                }
+            },
+        );
+    }
+
+    fn adopt(&self, state: mesos_agent_core::recovery::RecoveredState, context: &mut Context<Self>) {
+        let known = recoverable(&state, self.core.paths());
+        let adopted = self.containerizer.recover(known.clone());
+        context.run_async(adopted, move |agent, result, context| {
+            if let Err(error) = result {
+                let message = format!("cannot recover containers: {}", describe(&error));
+                agent.shut_down(ShutdownReason::Failed { message }, context);
+                return;
+            }
+            let boot = recovery::boot_id().unwrap_or_default();
+            let path = agent.core.paths().boot_id();
+            let durability = mesos_agent_core::Durability::Written;
+            let write = CheckpointWrite::File {
+                path,
+                bytes: boot.into_bytes(),
+                durability,
+            };
+            agent.checkpoint(vec![write], Vec::new(), context);
+            agent.apply(Input::Recovered(Box::new(state)), context);
+            for container in known {
+                agent.watch(container.container_id, context);
+            }
+            let master = agent.master.clone();
+            agent.apply(Input::MasterDetected(Some(master)), context);
+        });
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.id_next += 1;
+        self.id_next
+    }
+
+    /// `POST /api/v1/executor`.
+    pub fn executor_api(&mut self, request: &Request, responder: Responder, context: &mut Context<Self>) {
+        match http::executor::parse(request) {
+            Ok((call, media_type)) => {
+                let (request, stream) = (RequestId(self.next_id()), ExecutorStreamId(self.next_id()));
+                self.requests.insert(request, Waiting { responder, media_type });
+                self.apply(
+                    Input::ExecutorCall {
+                        request,
+                        stream,
+                        call: Box::new(call),
+                    },
+                    context,
+                );
+            }
+            Err(refusal) => responder.send(refusal),
+        }
+    }
+}
+
+impl Process for AgentProcess {
+    fn initialize(&mut self, context: &mut Context<Self>) {
+        http::install(context);
+        self.recover(context);
+    }
+
+    fn exited(&mut self, upid: &Upid, context: &mut Context<Self>) {
+        self.apply(Input::Exited { upid: upid.clone() }, context);
+    }
+
+    fn message(&mut self, from: Upid, name: &str, body: Bytes, context: &mut Context<Self>) {
+        match Message::decode(name, &body) {
+            Some(Ok(message)) => self.apply(Input::Message { from, message }, context),
+            Some(Err(error)) => tracing::warn!(upid = %from, name, %error, "message does not parse; dropped"),
+            None => tracing::debug!(upid = %from, name, "unknown message dropped"),
+        }
+    }
+}
+
+fn launch_request(launch: ContainerLaunch) -> LaunchRequest {
+    LaunchRequest {
+        command: launch.executor_info.command.clone().unwrap_or_default(),
+        sandbox: launch.directory,
+        environment: launch.environment.into_iter().collect(),
+        user: launch.user,
+        resources: launch.resources,
+        container_info: launch.executor_info.container.clone().into_option(),
+        executor_info: Some(launch.executor_info),
+        task_info: launch.task,
+        pid_checkpoint: launch.forked_pid_path,
+        ..LaunchRequest::default()
+    }
+}
+
+fn termination_for_core(termination: Termination) -> ContainerTermination {
+    ContainerTermination {
+        status: termination.status,
+        state: termination.state,
+        reason: termination.reason,
+        message: termination.message,
+        limited_resources: termination.limited_resources,
+    }
+}
+
+/// The containers that may still run: the latest run of each executor with a process and no end.
+fn recoverable(
+    state: &mesos_agent_core::recovery::RecoveredState,
+    paths: &mesos_agent_core::paths::Paths,
+) -> Vec<RecoverableContainer> {
+    let Some(agent) = state.agent.as_ref().filter(|_| !state.rebooted) else {
+        return Vec::new();
+    };
+    let agent_id = mesos::ids::AgentId::from(&agent.info.id.clone().unwrap_or_default());
+    let mut containers = Vec::new();
+    for framework in &agent.frameworks {
+        let framework_id = mesos::ids::FrameworkId::from(&framework.info.id.clone().unwrap_or_default());
+        for executor in &framework.executors {
+            let Some(run) = executor
+                .runs
+                .iter()
+                .find(|run| Some(&run.container_id) == executor.latest.as_ref())
+            else {
+                continue;
+            };
+            let Some(pid) = run.forked_pid.filter(|_| !run.completed) else {
+                continue;
+            };
+            let run_paths = paths.run(&agent_id, &framework_id, &executor.id, &run.container_id);
+            containers.push(RecoverableContainer {
+                container_id: run.container_id.clone(),
+                pid,
+                sandbox: run_paths.sandbox().to_owned(),
+                resources: executor
+                    .info
+                    .as_ref()
+                    .map(|info| info.resources.clone())
+                    .unwrap_or_default(),
+                limits: BTreeMap::new(),
+            });
+        }
+    }
+    containers
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

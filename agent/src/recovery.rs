@@ -1,0 +1,416 @@
+//! Reads the checkpoints of an earlier run of the agent.
+//!
+//! Only files are read here, torn tails of update logs cut off; what to make of it is the core's.
+//!
+//! Source: shared facts, `disk_layout.md` sections 1 and 2 (order of recovery, torn tails, empty files).
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use libprocess::Upid;
+use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use mesos_agent_core::Strictness;
+use mesos_agent_core::paths::{Paths, RunPaths};
+use mesos_agent_core::recovery::{
+    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
+};
+use mesos_proto::internal::slave::state::ResourceState;
+use mesos_proto::internal::wire::messages::StatusUpdateRecord;
+use mesos_proto::v0::mesos as pb;
+use protobuf::Message;
+use thiserror::Error;
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// The operating system refused.
+    #[error("cannot read checkpoint {path}")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The content is not what the layout says.
+    #[error("checkpoint {path} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+type Recovered<T> = Result<T, RecoveryError>;
+
+/// Kernel's id of this boot; absent where the kernel does not tell.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// Reads everything below `meta`.
+///
+/// # Errors
+///
+/// With [`Strictness::Strict`] the first checkpoint that cannot be used; otherwise such are counted in the result.
+pub fn recover(paths: &Paths, strictness: Strictness) -> Recovered<RecoveredState> {
+    let mut reader = Reader {
+        paths,
+        strictness,
+        errors: 0,
+    };
+    let resources = reader.resources()?;
+    let rebooted = reader.rebooted()?;
+    let agent = reader.agent()?;
+    Ok(RecoveredState {
+        agent,
+        resources,
+        rebooted,
+        errors: reader.errors,
+    })
+}
+
+struct Reader<'a> {
+    paths: &'a Paths,
+    strictness: Strictness,
+    errors: usize,
+}
+
+impl Reader<'_> {
+    /// Counts an unusable checkpoint, or ends the recovery.
+    fn forgive<T>(&mut self, result: Recovered<Option<T>>) -> Recovered<Option<T>> {
+        match (result, self.strictness) {
+            (Err(error), Strictness::Lenient) => {
+                tracing::warn!(%error, "checkpoint skipped");
+                self.errors += 1;
+                Ok(None)
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn resources(&mut self) -> Recovered<Vec<pb::Resource>> {
+        let state = read_message::<ResourceState>(&self.paths.resource_state());
+        if let Some(state) = self.forgive(state)? {
+            return Ok(state.resources);
+        }
+        let list = read_messages(&self.paths.resources_info()).map(Some);
+        Ok(self.forgive(list)?.unwrap_or_default())
+    }
+
+    fn rebooted(&mut self) -> Recovered<bool> {
+        let known = read_text(&self.paths.boot_id());
+        let known = self.forgive(known)?;
+        Ok(matches!((known, boot_id()), (Some(known), Some(now)) if known != now))
+    }
+
+    fn agent(&mut self) -> Recovered<Option<RecoveredAgent>> {
+        let Ok(folder) = fs::canonicalize(self.paths.latest_agent()) else {
+            return Ok(None);
+        };
+        let id = AgentId::new(name_of(&folder));
+        let info = read_message::<pb::SlaveInfo>(&self.paths.agent_info(&id));
+        let Some(info) = self.forgive(info)? else {
+            return Ok(None);
+        };
+        let drain_config = read_message(&self.paths.drain_config(&id));
+        let drain_config = self.forgive(drain_config)?;
+        let mut frameworks = Vec::new();
+        for name in list(&self.paths.agent_meta(&id).join("frameworks"))? {
+            let framework = self.framework(&id, &FrameworkId::new(name));
+            frameworks.extend(self.forgive(framework)?);
+        }
+        Ok(Some(RecoveredAgent {
+            info,
+            frameworks,
+            drain_config,
+        }))
+    }
+
+    fn framework(&mut self, agent: &AgentId, id: &FrameworkId) -> Recovered<Option<RecoveredFramework>> {
+        let Some(info) = read_message(&self.paths.framework_info(agent, id))? else {
+            return Ok(None);
+        };
+        let pid = read_text(&self.paths.framework_pid(agent, id))?.and_then(|text| text.parse::<Upid>().ok());
+        let mut executors = Vec::new();
+        for name in list(&self.paths.framework_meta(agent, id).join("executors"))? {
+            let executor = self.executor(agent, id, ExecutorId::new(name)).map(Some);
+            executors.extend(self.forgive(executor)?);
+        }
+        Ok(Some(RecoveredFramework {
+            info,
+            pid: pid.filter(|pid| !pid.is_anonymous()),
+            executors,
+        }))
+    }
+
+    fn executor(&mut self, agent: &AgentId, framework: &FrameworkId, id: ExecutorId) -> Recovered<RecoveredExecutor> {
+        let info = read_message(&self.paths.executor_info(agent, framework, &id))?;
+        let generated = read_text(&self.paths.executor_generated(agent, framework, &id))?;
+        let runs_folder = self.paths.executor_meta(agent, framework, &id).join("runs");
+        let latest = fs::canonicalize(runs_folder.join("latest"))
+            .ok()
+            .map(|path| ContainerId::new(name_of(&path)));
+        let mut runs = Vec::new();
+        for name in list(&runs_folder)?.into_iter().filter(|name| name != "latest") {
+            let container_id = ContainerId::new(name);
+            let paths = self.paths.run(agent, framework, &id, &container_id);
+            let run = self.run(container_id, &paths).map(Some);
+            runs.extend(self.forgive(run)?);
+        }
+        let generated_for_command_task = generated.as_deref() == Some("1");
+        Ok(RecoveredExecutor {
+            id,
+            info,
+            generated_for_command_task,
+            latest,
+            runs,
+        })
+    }
+
+    fn run(&mut self, container_id: ContainerId, paths: &RunPaths) -> Recovered<RecoveredRun> {
+        let forked_pid = read_text(&paths.forked_pid())?.and_then(|text| text.trim().parse().ok());
+        let libprocess_pid = read_text(&paths.libprocess_pid())?.and_then(|text| text.parse::<Upid>().ok());
+        let mut tasks = Vec::new();
+        for name in list(&paths.meta().join("tasks"))? {
+            let task = self.task(TaskId::new(name), paths).map(Some);
+            tasks.extend(self.forgive(task)?);
+        }
+        Ok(RecoveredRun {
+            container_id,
+            libprocess_pid,
+            http: paths.http_marker().exists(),
+            forked_pid,
+            completed: paths.sentinel().exists(),
+            tasks,
+        })
+    }
+
+    fn task(&mut self, id: TaskId, paths: &RunPaths) -> Recovered<RecoveredTask> {
+        let info = read_message(&paths.task_info(&id))?;
+        let records = read_log::<StatusUpdateRecord>(&paths.task_updates(&id))?;
+        Ok(RecoveredTask { id, info, records })
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Names in a folder, sorted; none when the folder is not there.
+fn list(folder: &Path) -> Recovered<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|source| RecoveryError::Read {
+            path: folder.to_owned(),
+            source,
+        })?,
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read(path: &Path) -> Recovered<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RecoveryError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(bytes) => Ok(Some(bytes)),
+    }
+}
+
+/// Text of a file; absent when there is no file or, after a crash, an empty one.
+fn read_text(path: &Path) -> Recovered<Option<String>> {
+    let Some(bytes) = read(path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| RecoveryError::Damaged {
+        path: path.to_owned(),
+        reason: "no UTF-8 text".to_owned(),
+    })?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The only message of a file; absent when there is no file or, after a crash, an empty one.
+fn read_message<M: Message>(path: &Path) -> Recovered<Option<M>> {
+    Ok(read_messages(path)?.into_iter().next())
+}
+
+fn read_messages<M: Message>(path: &Path) -> Recovered<Vec<M>> {
+    let Some(bytes) = read(path)? else {
+        return Ok(Vec::new());
+    };
+    let (messages, good) = decode(&bytes).map_err(|reason| RecoveryError::Damaged {
+        path: path.to_owned(),
+        reason,
+    })?;
+    if good < bytes.len() {
+        return Err(RecoveryError::Damaged {
+            path: path.to_owned(),
+            reason: format!("torn after byte {good}"),
+        });
+    }
+    Ok(messages)
+}
+
+/// Records of a growing log; a torn tail is cut off, in the file too.
+fn read_log<M: Message>(path: &Path) -> Recovered<Vec<M>> {
+    let Some(bytes) = read(path)? else {
+        return Ok(Vec::new());
+    };
+    let (messages, good) = decode(&bytes).map_err(|reason| RecoveryError::Damaged {
+        path: path.to_owned(),
+        reason,
+    })?;
+    if good < bytes.len() {
+        tracing::warn!(path = %path.display(), kept = good, found = bytes.len(), "torn tail of an update log cut off");
+        let cut = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_len(good as u64));
+        cut.map_err(|source| RecoveryError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(messages)
+}
+
+/// Messages of a list of records (4 bytes of length in host order, then the bytes) and where the last whole one ends.
+fn decode<M: Message>(bytes: &[u8]) -> Result<(Vec<M>, usize), String> {
+    let mut messages = Vec::new();
+    let mut good = 0;
+    while let Some(length) = bytes.get(good..good + 4) {
+        let length = u32::from_ne_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let Some(record) = bytes.get(good + 4..good + 4 + length) else {
+            break;
+        };
+        let message = M::parse_from_bytes(record).map_err(|error| format!("record at byte {good}: {error}"))?;
+        messages.push(message);
+        good += 4 + length;
+    }
+    Ok((messages, good))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(message: &impl Message) -> Vec<u8> {
+        let body = message.write_to_bytes().expect("complete");
+        let mut bytes = u32::try_from(body.len()).expect("short").to_ne_bytes().to_vec();
+        bytes.extend(body);
+        bytes
+    }
+
+    fn write(path: &Path, bytes: &[u8]) {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, bytes).expect("written");
+    }
+
+    fn update_record() -> StatusUpdateRecord {
+        let mut record = StatusUpdateRecord::new();
+        record.set_type(mesos_proto::internal::wire::messages::status_update_record::Type::ACK);
+        record.set_uuid(b"0123456789abcdef".to_vec());
+        record
+    }
+
+    /// A work folder with one agent, framework, executor, run and task.
+    fn work_folder() -> (tempfile::TempDir, Paths, RunPaths) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = Paths::new(folder.path());
+        let (agent, framework) = (AgentId::new("S0"), FrameworkId::new("F"));
+        let (executor, container) = (ExecutorId::new("E"), ContainerId::new("c1"));
+        let mut info = pb::SlaveInfo::new();
+        info.set_hostname("host".into());
+        write(&paths.agent_info(&agent), &record(&info));
+        std::os::unix::fs::symlink(paths.agent_meta(&agent), paths.latest_agent()).expect("linked");
+        let mut framework_info = pb::FrameworkInfo::new();
+        framework_info.set_user("root".into());
+        framework_info.set_name("f".into());
+        write(&paths.framework_info(&agent, &framework), &record(&framework_info));
+        write(&paths.framework_pid(&agent, &framework), b"@0.0.0.0:0");
+        write(&paths.executor_generated(&agent, &framework, &executor), b"1");
+        let run = paths.run(&agent, &framework, &executor, &container);
+        write(&run.forked_pid(), b"1234");
+        write(&run.libprocess_pid(), b"executor(1)@127.0.0.1:4000");
+        std::os::unix::fs::symlink(run.meta(), run.meta_latest()).expect("linked");
+        write(&run.task_updates(&TaskId::new("T")), &record(&update_record()));
+        (folder, paths, run)
+    }
+
+    #[test]
+    fn an_empty_work_folder_is_a_new_agent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = recover(&Paths::new(folder.path()), Strictness::Strict).expect("nothing to read");
+        assert_eq!(state, RecoveredState::default());
+    }
+
+    #[test]
+    fn what_was_checkpointed_comes_back() {
+        let (_folder, paths, _) = work_folder();
+        let agent = recover(&paths, Strictness::Strict)
+            .expect("readable")
+            .agent
+            .expect("an agent");
+        assert_eq!(agent.info.hostname(), "host");
+        let framework = &agent.frameworks[0];
+        assert_eq!(
+            (framework.info.name(), &framework.pid),
+            ("f", &None),
+            "the empty address means HTTP"
+        );
+        let executor = &framework.executors[0];
+        assert!(executor.generated_for_command_task);
+        assert_eq!(executor.latest, Some(ContainerId::new("c1")));
+        let run = &executor.runs[0];
+        assert_eq!((run.forked_pid, run.http, run.completed), (Some(1234), false, false));
+        assert_eq!(
+            run.libprocess_pid.as_ref().map(ToString::to_string).as_deref(),
+            Some("executor(1)@127.0.0.1:4000")
+        );
+        assert_eq!((run.tasks[0].id.as_str(), run.tasks[0].records.len()), ("T", 1));
+    }
+
+    #[test]
+    fn a_torn_tail_of_updates_is_cut_off_for_good() {
+        let (_folder, paths, run) = work_folder();
+        let log = run.task_updates(&TaskId::new("T"));
+        let whole = fs::read(&log).expect("there");
+        for torn in 1..whole.len() {
+            let mut bytes = whole.clone();
+            bytes.extend(&whole[..torn]);
+            fs::write(&log, bytes).expect("written");
+            let agent = recover(&paths, Strictness::Strict)
+                .expect("readable")
+                .agent
+                .expect("an agent");
+            assert_eq!(
+                agent.frameworks[0].executors[0].runs[0].tasks[0].records,
+                [update_record()]
+            );
+            assert_eq!(fs::read(&log).expect("there"), whole);
+        }
+    }
+
+    #[test]
+    fn damage_ends_a_strict_recovery_and_is_counted_by_a_lenient_one() {
+        let (_folder, paths, _) = work_folder();
+        let path = paths.framework_info(&AgentId::new("S0"), &FrameworkId::new("F"));
+        write(&path, b"\x05\x00\x00\x00\xff\xff\xff\xff\xff");
+        let error = recover(&paths, Strictness::Strict).expect_err("damaged");
+        assert!(error.to_string().contains("framework.info"), "{error}");
+        let state = recover(&paths, Strictness::Lenient).expect("skipped");
+        assert_eq!(state.errors, 1);
+        assert!(state.agent.expect("an agent").frameworks.is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! `mesos-docker-executor`: runs `mesos` under this name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesos_thin_programs::run("mesos-docker-executor")
+}

@@ -1,0 +1,52 @@
+//! Event streams: events of the core as RecordIO records in the media type that the client asked for.
+
+use bytes::Bytes;
+use libprocess::http::media::MediaType;
+use libprocess::http::recordio;
+use libprocess::{StreamError, StreamWriter};
+use mesos_proto::v0::scheduler::Event;
+use protobuf::Message as _;
+use thiserror::Error;
+
+/// Why an event could not be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The client is gone or does not read.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The event cannot be expressed in the stream's media type.
+    #[error("cannot encode an event: {0}")]
+    Encode(String),
+}
+
+/// One open subscription.
+#[derive(Debug)]
+pub struct EventStream {
+    writer: StreamWriter,
+    media_type: MediaType,
+}
+
+impl EventStream {
+    /// Takes over the writing end of a response.
+    #[must_use]
+    pub const fn new(writer: StreamWriter, media_type: MediaType) -> Self {
+        Self { writer, media_type }
+    }
+
+    /// Writes one event of the unversioned form as a v1 record.
+    ///
+    /// # Errors
+    ///
+    /// Tells when the client is gone or has too much unread.
+    pub fn write(&self, event: &Event) -> Result<(), WriteError> {
+        let event = mesos::convert::evolve_scheduler_event(event);
+        let encode = |error: String| WriteError::Encode(error);
+        let record = match self.media_type {
+            MediaType::Json => mesos::json::try_to_string(&event)
+                .map_err(|error| encode(error.to_string()))?
+                .into_bytes(),
+            MediaType::Protobuf => event.write_to_bytes().map_err(|error| encode(error.to_string()))?,
+        };
+        Ok(self.writer.write(Bytes::from(recordio::encode(&record)))?)
+    }
+}

@@ -1,0 +1,285 @@
+//! The master's process: hands what happens to the core and carries out what the core wants, in order.
+//!
+//! No rule lives here. Requests and streams are known by the ids that this shell gives them; whatever comes for an id that
+//! is gone is dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use libprocess::http::media::{MediaType, plain};
+use libprocess::{Context, Process, ProcessId, ProcessRef, Request, Responder, Response, TimerId, Upid};
+use mesos::Message;
+use mesos_master_core::{
+    Effect, Input, Master, MasterTimer, ObserverId, Reply, RequestId, SchedulerCall, Sender, StreamId,
+};
+use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
+use tokio::sync::watch;
+
+use crate::http;
+use crate::http::scheduler::ParsedCall;
+use crate::http::streams::EventStream;
+use crate::observer::Observer;
+
+/// A request that waits for the core's answer.
+struct Waiting {
+    responder: Responder,
+    media_type: MediaType,
+}
+
+/// The process `master`.
+pub struct MasterProcess {
+    core: Master,
+    registrar: Registrar,
+    storage: Box<dyn Storage>,
+    requests: BTreeMap<RequestId, Waiting>,
+    request_next: u64,
+    streams: BTreeMap<StreamId, EventStream>,
+    timers: BTreeMap<MasterTimer, TimerId>,
+    observers: BTreeMap<ObserverId, ProcessRef<Observer>>,
+    failure: watch::Sender<Option<String>>,
+    flags: BTreeMap<String, String>,
+}
+
+impl MasterProcess {
+    /// Builds the process; `failure` is told why when the master can no longer lead.
+    #[must_use]
+    pub fn new(
+        core: Master,
+        storage: Box<dyn Storage>,
+        flags: BTreeMap<String, String>,
+        failure: watch::Sender<Option<String>>,
+    ) -> Self {
+        Self {
+            core,
+            registrar: Registrar::new(mesos_registrar::Registry::default()),
+            storage,
+            requests: BTreeMap::new(),
+            request_next: 0,
+            streams: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            observers: BTreeMap::new(),
+            failure,
+            flags,
+        }
+    }
+
+    /// The core, for renderers.
+    #[must_use]
+    pub const fn core(&self) -> &Master {
+        &self.core
+    }
+
+    /// The flags as they are shown to operators.
+    #[must_use]
+    pub const fn flags(&self) -> &BTreeMap<String, String> {
+        &self.flags
+    }
+
+    /// The registry as it is stored.
+    #[must_use]
+    pub const fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    /// Applies an input and everything that follows from it at once.
+    pub fn apply(&mut self, input: Input, context: &mut Context<Self>) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.core.step(context.now(), input) {
+                self.carry_out(effect, &mut inputs, context);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, inputs: &mut VecDeque<Input>, context: &mut Context<Self>) {
+        match effect {
+            Effect::Send { sender, to, message } => self.send(sender, &to, &message, context),
+            Effect::Link(to) => context.link(&to),
+            Effect::StartObserver(id) => self.start_observer(id, context),
+            Effect::StopObserver(id) => {
+                if let Some(observer) = self.observers.remove(&id) {
+                    observer.terminate();
+                }
+            }
+            Effect::OpenStream { request, stream } => self.open_stream(request, stream, context),
+            Effect::StreamEvent { stream, event } => self.write_event(&stream, *event, inputs),
+            Effect::CloseStream(stream) => drop(self.streams.remove(&stream)),
+            Effect::Reply { request, reply } => self.reply(request, reply),
+            Effect::SetTimer { timer, after } => self.set_timer(timer, after, context),
+            Effect::CancelTimer(timer) => {
+                if let Some(id) = self.timers.remove(&timer) {
+                    context.cancel(id);
+                }
+            }
+            Effect::StoreRegistry { write, operations } => self.store(write, operations, inputs),
+            Effect::Publish(change) => tracing::trace!(?change, "state changed"),
+            Effect::Abort(reason) => self.abort(reason, context),
+        }
+    }
+
+    fn send(&mut self, sender: Sender, to: &Upid, message: &Message, context: &mut Context<Self>) {
+        let body = Bytes::from(message.encode());
+        tracing::trace!(upid = %to, name = message.name(), "message sent");
+        match sender {
+            Sender::Master => context.send(to, message.name(), body),
+            Sender::Observer(id) => {
+                if let Some(observer) = self.observers.get(&id) {
+                    let (to, name) = (to.clone(), message.name());
+                    observer.dispatch(move |_, context| context.send(&to, name, body));
+                }
+            }
+        }
+    }
+
+    fn start_observer(&mut self, id: ObserverId, context: &mut Context<Self>) {
+        let master = context.me();
+        let observer = context
+            .node()
+            .spawn(ProcessId::Exact(&id.to_string()), move || Observer::new(master));
+        self.observers.insert(id, observer);
+    }
+
+    fn open_stream(&mut self, request: RequestId, stream: StreamId, context: &mut Context<Self>) {
+        let Some(waiting) = self.requests.remove(&request) else {
+            return;
+        };
+        let (response, writer) = Response::stream(waiting.media_type.as_str());
+        let me = context.me();
+        let closed = stream.clone();
+        writer.on_close(move || {
+            me.dispatch(move |master, context| {
+                master.streams.remove(&closed);
+                master.apply(Input::SchedulerStreamClosed(closed), context);
+            });
+        });
+        waiting
+            .responder
+            .send(response.with_header("Mesos-Stream-Id", stream.as_str()));
+        self.streams
+            .insert(stream, EventStream::new(writer, waiting.media_type));
+    }
+
+    fn write_event(
+        &mut self,
+        stream: &StreamId,
+        event: mesos_proto::v0::scheduler::Event,
+        inputs: &mut VecDeque<Input>,
+    ) {
+        let Some(open) = self.streams.get(stream) else { return };
+        if let Err(error) = open.write(&event) {
+            tracing::warn!(%stream, %error, "closing a scheduler's stream");
+            self.streams.remove(stream);
+            inputs.push_back(Input::SchedulerStreamClosed(stream.clone()));
+        }
+    }
+
+    fn reply(&mut self, request: RequestId, reply: Reply) {
+        if let Some(waiting) = self.requests.remove(&request) {
+            waiting.responder.send(plain(reply.status, reply.body));
+        }
+    }
+
+    fn set_timer(&mut self, timer: MasterTimer, after: std::time::Duration, context: &mut Context<Self>) {
+        let fired = timer.clone();
+        let id = context.delay(after, move |master: &mut Self, context| {
+            master.timers.remove(&fired);
+            master.apply(Input::Timer(fired), context);
+        });
+        if let Some(earlier) = self.timers.insert(timer, id) {
+            context.cancel(earlier);
+        }
+    }
+
+    fn store(&mut self, write: WriteId, operations: Vec<Operation>, inputs: &mut VecDeque<Input>) {
+        self.registrar.submit(write, operations);
+        while let Some(batch) = self.registrar.next_batch() {
+            let stored = self
+                .storage
+                .store(&batch.bytes)
+                .map_err(|error| StoreError(error.to_string()));
+            match self.registrar.finish(stored) {
+                Ok(answers) => inputs.extend(answers.into_iter().map(Input::RegistryStored)),
+                Err(error) => inputs.push_back(Input::RegistryFailed(error)),
+            }
+        }
+    }
+
+    fn abort(&self, reason: String, context: &mut Context<Self>) {
+        tracing::error!(error = reason, "the master ends");
+        self.failure.send_replace(Some(reason));
+        context.terminate_self();
+    }
+
+    fn recover(&mut self, context: &mut Context<Self>) {
+        let recovered = self
+            .storage
+            .fetch()
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| Registrar::recover(bytes.as_deref()).map_err(|error| error.to_string()));
+        match recovered {
+            Ok(registrar) => {
+                self.registrar = registrar;
+                let registry = Box::new(self.registrar.registry().clone());
+                self.apply(Input::Recovered(registry), context);
+            }
+            Err(error) => self.abort(format!("cannot read the registry: {error}"), context),
+        }
+    }
+
+    /// Takes a request in whose answer the core will decide, and gives its id.
+    pub fn wait_for_core(&mut self, responder: Responder, media_type: MediaType) -> RequestId {
+        self.request_next += 1;
+        let id = RequestId(self.request_next);
+        self.requests.insert(id, Waiting { responder, media_type });
+        id
+    }
+
+    /// `POST /api/v1/scheduler`.
+    pub fn scheduler_api(&mut self, request: &Request, responder: Responder, context: &mut Context<Self>) {
+        match http::scheduler::parse(request) {
+            Ok(ParsedCall {
+                call,
+                media_type,
+                stream_header,
+            }) => {
+                let principal = request.principal.as_ref().and_then(|principal| principal.value.clone());
+                let request = self.wait_for_core(responder, media_type);
+                let new_stream = StreamId::new(uuid::Uuid::new_v4().to_string());
+                let call = SchedulerCall {
+                    request,
+                    call,
+                    principal,
+                    stream_header,
+                    new_stream,
+                };
+                self.apply(Input::SchedulerCall(Box::new(call)), context);
+            }
+            Err(refusal) => responder.send(refusal),
+        }
+    }
+}
+
+impl Process for MasterProcess {
+    fn initialize(&mut self, context: &mut Context<Self>) {
+        http::install(context);
+        self.recover(context);
+    }
+
+    fn exited(&mut self, upid: &Upid, context: &mut Context<Self>) {
+        self.apply(Input::Exited(upid.clone()), context);
+    }
+
+    fn message(&mut self, from: Upid, name: &str, body: Bytes, context: &mut Context<Self>) {
+        match Message::decode(name, &body) {
+            Some(Ok(message)) => self.apply(Input::Message { from, message }, context),
+            Some(Err(error)) => tracing::warn!(upid = %from, name, %error, "message does not parse; dropped"),
+            None => tracing::debug!(upid = %from, name, "unknown message dropped"),
+        }
+    }
+
+    fn finalize(&mut self, _context: &mut Context<Self>) {
+        for observer in self.observers.values() {
+            observer.terminate();
+        }
+    }
+}
