@@ -147,6 +147,10 @@ impl<P: Process> Context<P> {
         name: &'static str,
         handler: impl Fn(&mut P, Upid, Bytes, &mut Context<P>) + 'static,
     ) {
+        if let Some(index) = self.handler_by_name.get(name) {
+            self.handlers[*index as usize] = Rc::new(handler);
+            return;
+        }
         let Ok(index) = u32::try_from(self.handlers.len()) else {
             return;
         };
