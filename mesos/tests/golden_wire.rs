@@ -46,8 +46,12 @@ fn recorded() -> Vec<Recorded> {
 }
 
 fn descriptors() -> HashMap<String, MessageDescriptor> {
-    let messages = mesos_proto::files().into_iter().flat_map(|(_, file)| file.messages().collect::<Vec<_>>());
-    messages.map(|message| (message.full_name().to_owned(), message)).collect()
+    let messages = mesos_proto::files()
+        .into_iter()
+        .flat_map(|(_, file)| file.messages().collect::<Vec<_>>());
+    messages
+        .map(|message| (message.full_name().to_owned(), message))
+        .collect()
 }
 
 #[test]
@@ -57,9 +61,13 @@ fn every_recorded_name_is_known_and_its_bytes_come_back() {
     let (mut same, mut reordered) = (0, 0);
     for message in recorded() {
         let encoded = match Message::decode(&message.name, &message.body) {
-            Some(decoded) => decoded.unwrap_or_else(|error| panic!("{}: {error}", message.place)).encode(),
+            Some(decoded) => decoded
+                .unwrap_or_else(|error| panic!("{}: {error}", message.place))
+                .encode(),
             None if message.name.starts_with("mesos.internal.log.") => {
-                let decoded = descriptors[&message.name].parse_from_bytes(&message.body).expect("a log message");
+                let decoded = descriptors[&message.name]
+                    .parse_from_bytes(&message.body)
+                    .expect("a log message");
                 decoded.write_to_bytes_dyn().expect("a complete message")
             }
             None => {
@@ -77,7 +85,11 @@ fn every_recorded_name_is_known_and_its_bytes_come_back() {
         let descriptor = &descriptors[&message.name];
         let parse = |bytes: &[u8]| descriptor.parse_from_bytes(bytes).expect("well-formed");
         assert_eq!(encoded.len(), message.body.len(), "{}", message.place);
-        assert!(descriptor.eq(&*parse(&encoded), &*parse(&message.body)), "{}", message.place);
+        assert!(
+            descriptor.eq(&*parse(&encoded), &*parse(&message.body)),
+            "{}",
+            message.place
+        );
     }
     println!("{same} messages came back byte for byte, {reordered} with fields in another order");
     assert!(unknown.is_empty(), "unknown names: {unknown:?}");
@@ -95,9 +107,10 @@ fn compare(ours: &Value, theirs: &Value, path: &str) -> Result<(), String> {
             }
             Ok(())
         }
-        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
-            ours.iter().zip(theirs).try_for_each(|(own, value)| compare(own, value, &format!("{path}[]")))
-        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => ours
+            .iter()
+            .zip(theirs)
+            .try_for_each(|(own, value)| compare(own, value, &format!("{path}[]"))),
         (Value::Number(own), Value::Number(value)) if own.as_f64() == value.as_f64() => Ok(()),
         (Value::Number(own), Value::String(value)) if own.to_string() == *value => Ok(()),
         (own, value) if own == value => Ok(()),
@@ -110,7 +123,9 @@ fn our_json_agrees_with_another_decoding() {
     let descriptors = descriptors();
     let mut compared = 0;
     for message in recorded().iter().filter(|message| message.decoded.is_object()) {
-        let decoded = descriptors[&message.name].parse_from_bytes(&message.body).expect("well-formed");
+        let decoded = descriptors[&message.name]
+            .parse_from_bytes(&message.body)
+            .expect("well-formed");
         let text = json_text(&*decoded);
         let ours = json::parse_value(text.as_bytes()).expect("our JSON parses");
         compare(&ours, &message.decoded, &message.name).unwrap_or_else(|error| panic!("{}: {error}", message.place));
