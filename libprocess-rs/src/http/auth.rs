@@ -57,13 +57,17 @@ impl DisabledEndpoints {
     /// A rule for exact request paths such as `/files/browse`.
     #[must_use]
     pub fn new(paths: impl IntoIterator<Item = String>) -> Self {
-        Self { paths: paths.into_iter().collect() }
+        Self {
+            paths: paths.into_iter().collect(),
+        }
     }
 }
 
 impl FirewallRule for DisabledEndpoints {
     fn refuse(&self, request: &Request) -> Option<String> {
-        self.paths.contains(&request.path).then(|| format!("The endpoint '{}' is disabled", request.path))
+        self.paths
+            .contains(&request.path)
+            .then(|| format!("The endpoint '{}' is disabled", request.path))
     }
 }
 
@@ -78,20 +82,31 @@ impl BasicAuthenticator {
     /// An authenticator that knows `secrets` by principal.
     #[must_use]
     pub fn new(realm: impl Into<String>, secrets: BTreeMap<String, String>) -> Self {
-        Self { realm: realm.into(), secrets }
+        Self {
+            realm: realm.into(),
+            secrets,
+        }
     }
 
     /// The value must be exactly `Basic BASE64`, the decoded text exactly two parts around one colon.
     fn judge(&self, headers: &HeaderMap) -> Authentication {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(decode_basic);
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(decode_basic);
         let known = given.filter(|(principal, secret)| {
-            self.secrets.get(principal).is_some_and(|expected| same_bytes(expected.as_bytes(), secret.as_bytes()))
+            self.secrets
+                .get(principal)
+                .is_some_and(|expected| same_bytes(expected.as_bytes(), secret.as_bytes()))
         });
         match known {
-            Some((principal, _)) => {
-                Authentication::Granted(Principal { value: Some(principal), claims: BTreeMap::new() })
-            }
-            None => Authentication::Unauthorized { challenges: vec![format!("Basic realm=\"{}\"", self.realm)] },
+            Some((principal, _)) => Authentication::Granted(Principal {
+                value: Some(principal),
+                claims: BTreeMap::new(),
+            }),
+            None => Authentication::Unauthorized {
+                challenges: vec![format!("Basic realm=\"{}\"", self.realm)],
+            },
         }
     }
 }
@@ -131,7 +146,10 @@ impl AccessRules {
 
     /// Lets everybody into a realm again.
     pub fn remove_authenticator(&self, realm: &str) {
-        self.authenticators.write().unwrap_or_else(PoisonError::into_inner).remove(realm);
+        self.authenticators
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(realm);
     }
 
     /// Sets who may use the endpoint at exactly this absolute path, such as `/metrics/snapshot`.
@@ -161,8 +179,12 @@ impl AccessRules {
         let Some(realm) = realm else {
             return Ok(None);
         };
-        let authenticator =
-            self.authenticators.read().unwrap_or_else(PoisonError::into_inner).get(realm).map(Arc::clone);
+        let authenticator = self
+            .authenticators
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(realm)
+            .map(Arc::clone);
         let Some(authenticator) = authenticator else {
             return Ok(None);
         };
@@ -173,10 +195,23 @@ impl AccessRules {
         }
     }
 
+    /// Whether any endpoint has an authorizer; spares naming the endpoint when there is none.
+    pub(super) fn has_authorizers(&self) -> bool {
+        !self
+            .authorizers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
     /// Whether the authorizer of the endpoint, if there is one, lets the request pass.
     pub(super) async fn authorize(&self, endpoint: &str, request: &Request) -> bool {
-        let authorizer =
-            self.authorizers.read().unwrap_or_else(PoisonError::into_inner).get(endpoint).map(Arc::clone);
+        let authorizer = self
+            .authorizers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(endpoint)
+            .map(Arc::clone);
         match authorizer {
             Some(authorizer) => authorizer(request).await,
             None => true,
@@ -191,7 +226,8 @@ impl std::fmt::Debug for AccessRules {
 }
 
 fn unauthorized(challenges: &[String]) -> Response {
-    Response::text(StatusCode::UNAUTHORIZED, "401 Unauthorized.").with_header("www-authenticate", &challenges.join(", "))
+    Response::text(StatusCode::UNAUTHORIZED, "401 Unauthorized.")
+        .with_header("www-authenticate", &challenges.join(", "))
 }
 
 #[cfg(test)]
@@ -201,20 +237,29 @@ mod tests {
     use super::*;
 
     fn authenticator() -> BasicAuthenticator {
-        BasicAuthenticator::new("mesos-master-readonly", BTreeMap::from([("ops".to_owned(), "opss".to_owned())]))
+        BasicAuthenticator::new(
+            "mesos-master-readonly",
+            BTreeMap::from([("ops".to_owned(), "opss".to_owned())]),
+        )
     }
 
     fn judge(value: Option<&str>) -> Authentication {
         let mut headers = HeaderMap::new();
         if let Some(value) = value {
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).expect("a header value"));
+            headers.insert(
+                header::AUTHORIZATION,
+                HeaderValue::from_str(value).expect("a header value"),
+            );
         }
         authenticator().judge(&headers)
     }
 
     #[test]
     fn right_credentials_name_the_principal() {
-        let principal = Principal { value: Some("ops".to_owned()), claims: BTreeMap::new() };
+        let principal = Principal {
+            value: Some("ops".to_owned()),
+            claims: BTreeMap::new(),
+        };
         assert_eq!(judge(Some("Basic b3BzOm9wc3M=")), Authentication::Granted(principal));
     }
 
@@ -232,7 +277,13 @@ mod tests {
             Some("Basic ***"),
             Some(three_parts.as_str()),
         ] {
-            assert_eq!(judge(value), Authentication::Unauthorized { challenges: challenges.clone() }, "{value:?}");
+            assert_eq!(
+                judge(value),
+                Authentication::Unauthorized {
+                    challenges: challenges.clone()
+                },
+                "{value:?}"
+            );
         }
     }
 

@@ -42,7 +42,8 @@ pub fn nests_deeper_than(json: &[u8], depth_max: usize) -> bool {
 #[must_use]
 pub fn is_callback_name(name: &str) -> bool {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '_' | '$'));
-    let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '$' | '.' | '[' | ']');
+    let allowed =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '$' | '.' | '[' | ']');
     starts_well && name.len() <= CALLBACK_BYTES_MAX && name.chars().all(allowed)
 }
 

@@ -37,7 +37,12 @@ fn decide<'a>(headers: &HeaderMap, name: &str, candidates: impl Iterator<Item = 
     let values: Vec<String> = headers
         .get_all(name)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
-        .map(|value| value.chars().filter(|character| !character.is_ascii_whitespace()).collect())
+        .map(|value| {
+            value
+                .chars()
+                .filter(|character| !character.is_ascii_whitespace())
+                .collect()
+        })
         .collect();
     if values.is_empty() {
         return true;
@@ -57,7 +62,9 @@ fn weigh(item: &str, candidate: &str) -> Option<bool> {
     if parts.next() != Some(candidate) {
         return None;
     }
-    let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.parse::<f64>().ok());
+    let weight = parts
+        .find_map(|part| part.strip_prefix("q="))
+        .and_then(|weight| weight.parse::<f64>().ok());
     Some(weight.is_none_or(|weight| weight > 0.0))
 }
 
@@ -69,7 +76,10 @@ mod tests {
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header value"));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).expect("a header value"),
+        );
         headers
     }
 
@@ -95,7 +105,11 @@ mod tests {
             ("text/*", false),
             ("", false),
         ] {
-            assert_eq!(accepts(&headers("accept", accept), "accept", APPLICATION_JSON), allowed, "{accept}");
+            assert_eq!(
+                accepts(&headers("accept", accept), "accept", APPLICATION_JSON),
+                allowed,
+                "{accept}"
+            );
         }
     }
 

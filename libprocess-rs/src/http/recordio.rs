@@ -50,7 +50,12 @@ impl Decoder {
     /// A decoder that accepts records of up to `limit_bytes`.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        Self { buffer: BytesMut::new(), record_bytes: None, limit_bytes, failure: None }
+        Self {
+            buffer: BytesMut::new(),
+            record_bytes: None,
+            limit_bytes,
+            failure: None,
+        }
     }
 
     /// Adds bytes as they came in.
@@ -106,10 +111,17 @@ impl Decoder {
             return if hopeless { Err(bad_length(head)) } else { Ok(None) };
         };
         let digits = &head[..end];
-        let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let length: usize = text.and_then(|text| text.parse().ok()).ok_or_else(|| bad_length(digits))?;
+        let text = std::str::from_utf8(digits)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let length: usize = text
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| bad_length(digits))?;
         if length > self.limit_bytes {
-            return Err(RecordError::TooLong { length_bytes: length, limit_bytes: self.limit_bytes });
+            return Err(RecordError::TooLong {
+                length_bytes: length,
+                limit_bytes: self.limit_bytes,
+            });
         }
         self.buffer.advance(end + 1);
         self.record_bytes = Some(length);
@@ -129,7 +141,10 @@ mod tests {
 
     #[test]
     fn heartbeat_is_framed_as_recorded() {
-        assert_eq!(encode(br#"{"type":"HEARTBEAT"}"#).as_ref(), b"20\n{\"type\":\"HEARTBEAT\"}");
+        assert_eq!(
+            encode(br#"{"type":"HEARTBEAT"}"#).as_ref(),
+            b"20\n{\"type\":\"HEARTBEAT\"}"
+        );
         assert_eq!(encode(b"").as_ref(), b"0\n");
     }
 
@@ -145,12 +160,26 @@ mod tests {
 
     #[test]
     fn bad_lengths_fail_for_good() {
-        for input in ["x\n", "-1\n", "1x\nabc", "\nabc", "{\"a\"", "999999999999999999999", "99999999999999999999\n"] {
+        for input in [
+            "x\n",
+            "-1\n",
+            "1x\nabc",
+            "\nabc",
+            "{\"a\"",
+            "999999999999999999999",
+            "99999999999999999999\n",
+        ] {
             let mut decoder = Decoder::new(usize::MAX);
             decoder.feed(input.as_bytes());
-            assert!(matches!(decoder.next_record(), Err(RecordError::BadLength(_))), "{input}");
+            assert!(
+                matches!(decoder.next_record(), Err(RecordError::BadLength(_))),
+                "{input}"
+            );
             decoder.feed(b"1\na");
-            assert!(matches!(decoder.next_record(), Err(RecordError::BadLength(_))), "{input}");
+            assert!(
+                matches!(decoder.next_record(), Err(RecordError::BadLength(_))),
+                "{input}"
+            );
         }
     }
 
@@ -158,7 +187,13 @@ mod tests {
     fn records_beyond_the_limit_are_refused_before_they_arrive() {
         let mut decoder = Decoder::new(4);
         decoder.feed(b"5\n");
-        assert_eq!(decoder.next_record(), Err(RecordError::TooLong { length_bytes: 5, limit_bytes: 4 }));
+        assert_eq!(
+            decoder.next_record(),
+            Err(RecordError::TooLong {
+                length_bytes: 5,
+                limit_bytes: 4
+            })
+        );
     }
 
     proptest! {

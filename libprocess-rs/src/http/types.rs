@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 /// Bytes that a stream may hold for a client that does not read; the next write is refused.
 pub const STREAM_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Chunks that a stream may hold for a client that does not read, however small they are.
+pub const STREAM_QUEUE_CHUNKS_MAX: usize = 16 * 1024;
+
 /// Who sent a request, as the authenticator of the route's realm found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
@@ -193,7 +196,8 @@ pub struct RouteOptions {
 /// Why a write to a stream was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum StreamError {
-    /// The client does not read: more than [`STREAM_QUEUE_BYTES_MAX`] bytes wait.
+    /// The client does not read: more than [`STREAM_QUEUE_BYTES_MAX`] bytes or
+    /// [`STREAM_QUEUE_CHUNKS_MAX`] chunks wait.
     #[error("the stream's client does not keep up")]
     Full,
     /// The client has gone or the stream was closed.
@@ -246,7 +250,8 @@ impl StreamWriter {
         if chunk.is_empty() {
             return Ok(());
         }
-        if state.queued_bytes > 0 && state.queued_bytes + chunk.len() > STREAM_QUEUE_BYTES_MAX {
+        let too_many_bytes = state.queued_bytes > 0 && state.queued_bytes + chunk.len() > STREAM_QUEUE_BYTES_MAX;
+        if too_many_bytes || state.queue.len() >= STREAM_QUEUE_CHUNKS_MAX {
             return Err(StreamError::Full);
         }
         state.queued_bytes += chunk.len();

@@ -48,7 +48,11 @@ pub fn percent_encode(text: &str) -> String {
         } else {
             encoded.push('%');
             for digit in [byte >> 4, byte & 0x0f] {
-                encoded.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+                encoded.push(
+                    char::from_digit(u32::from(digit), 16)
+                        .unwrap_or('0')
+                        .to_ascii_uppercase(),
+                );
             }
         }
     }
@@ -82,7 +86,11 @@ pub fn parse_query(query: &str) -> Result<BTreeMap<String, String>, DecodeError>
 }
 
 fn decode_query_part(part: &str) -> Result<String, DecodeError> {
-    if part.contains('+') { percent_decode(&part.replace('+', " ")) } else { percent_decode(part) }
+    if part.contains('+') {
+        percent_decode(&part.replace('+', " "))
+    } else {
+        percent_decode(part)
+    }
 }
 
 /// Splits a path into its decoded first segment and what follows, without slashes at the ends of either.
@@ -104,18 +112,30 @@ mod tests {
 
     #[test]
     fn ids_decode_in_both_forms() {
-        assert_eq!(split_first_segment("/slave%281%29/state"), Ok(("slave(1)".to_owned(), "state")));
-        assert_eq!(split_first_segment("/slave(1)/a/b/"), Ok(("slave(1)".to_owned(), "a/b")));
+        assert_eq!(
+            split_first_segment("/slave%281%29/state"),
+            Ok(("slave(1)".to_owned(), "state"))
+        );
+        assert_eq!(
+            split_first_segment("/slave(1)/a/b/"),
+            Ok(("slave(1)".to_owned(), "a/b"))
+        );
         assert_eq!(split_first_segment("/"), Ok((String::new(), "")));
     }
 
     #[test]
     fn queries_follow_the_facts() {
         let query = parse_query("a=1&b=x+y;c&a=2&d=%2Fp%3d").expect("well formed");
-        let pairs: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = query
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
         assert_eq!(pairs, [("a", "2"), ("b", "x y"), ("c", ""), ("d", "/p=")]);
         assert_eq!(parse_query(""), Ok(BTreeMap::new()));
-        assert_eq!(parse_query("=1").map(|query| query.get("").cloned()), Ok(Some("1".to_owned())));
+        assert_eq!(
+            parse_query("=1").map(|query| query.get("").cloned()),
+            Ok(Some("1".to_owned()))
+        );
     }
 
     #[test]
