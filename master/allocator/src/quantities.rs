@@ -25,7 +25,10 @@ impl Places {
     /// The table with the usual names.
     pub fn new() -> Self {
         let names = ["cpus", "mem", "disk", "gpus"].map(str::to_owned).to_vec();
-        Self { names, others: HashMap::new() }
+        Self {
+            names,
+            others: HashMap::new(),
+        }
     }
 
     /// The place of a name, new if need be.
@@ -43,7 +46,9 @@ impl Places {
 
     /// The place of a name, if it has one.
     pub fn find(&self, name: &ResourceName) -> Option<Place> {
-        Self::fixed(name).ok().or_else(|| self.others.get(name.as_str()).copied())
+        Self::fixed(name)
+            .ok()
+            .or_else(|| self.others.get(name.as_str()).copied())
     }
 
     /// The name at a place.
@@ -84,7 +89,8 @@ impl Places {
     /// The quantities of a vector by name, without zeros.
     pub fn quantities(&self, vector: &Vector) -> Quantities {
         let quantities = vector.iter().filter(|(_, quantity)| *quantity != 0);
-        let named = quantities.map(|(place, quantity)| (self.name(place).to_owned(), Scalar::from_thousandths(quantity)));
+        let named =
+            quantities.map(|(place, quantity)| (self.name(place).to_owned(), Scalar::from_thousandths(quantity)));
         named.collect::<BTreeMap<_, _>>()
     }
 

@@ -55,8 +55,10 @@ impl RoleCursor {
     fn draw(&mut self, tree: &RoleTree, level: RoleIndex, random: &mut Random) {
         let weight = |entry: RoleIndex| if entry == level { 1.0 } else { tree.role(entry).weight };
         let order = &tree.role(level).order;
-        let mut tickets: Vec<(f64, RoleIndex)> =
-            order.iter().map(|entry| (-random.unit().ln() / weight(*entry), *entry)).collect();
+        let mut tickets: Vec<(f64, RoleIndex)> = order
+            .iter()
+            .map(|entry| (-random.unit().ln() / weight(*entry), *entry))
+            .collect();
         tickets.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         for (_, entry) in tickets {
             if entry == level || tree.role(entry).order.is_empty() {

@@ -88,6 +88,8 @@ pub struct Client {
     pub active: bool,
     /// Offer filters that mention the client.
     pub filters: u32,
+    /// Agents of which the client holds something.
+    pub holdings: u32,
     name: Arc<str>,
 }
 
@@ -130,21 +132,29 @@ impl RoleTree {
 
     /// A node.
     pub fn role(&self, index: RoleIndex) -> &RoleNode {
-        self.nodes[index as usize].as_ref().expect("role indices in use point at nodes")
+        self.nodes[index as usize]
+            .as_ref()
+            .expect("role indices in use point at nodes")
     }
 
     fn role_mut(&mut self, index: RoleIndex) -> &mut RoleNode {
-        self.nodes[index as usize].as_mut().expect("role indices in use point at nodes")
+        self.nodes[index as usize]
+            .as_mut()
+            .expect("role indices in use point at nodes")
     }
 
     /// A client.
     pub fn client(&self, index: ClientIndex) -> &Client {
-        self.clients[index as usize].as_ref().expect("client indices in use point at clients")
+        self.clients[index as usize]
+            .as_ref()
+            .expect("client indices in use point at clients")
     }
 
     /// A client, to change what does not rank.
     pub fn client_mut(&mut self, index: ClientIndex) -> &mut Client {
-        self.clients[index as usize].as_mut().expect("client indices in use point at clients")
+        self.clients[index as usize]
+            .as_mut()
+            .expect("client indices in use point at clients")
     }
 
     /// All nodes but the root.
@@ -203,7 +213,9 @@ impl RoleTree {
     /// Drops the node of a role, and those above it, while nothing needs them.
     pub fn release_role(&mut self, mut index: RoleIndex) {
         while index != ROOT && self.role(index).is_idle() {
-            let node = self.nodes[index as usize].take().expect("role indices in use point at nodes");
+            let node = self.nodes[index as usize]
+                .take()
+                .expect("role indices in use point at nodes");
             self.by_path.remove(&node.path);
             self.free_nodes.push(index);
             self.role_mut(node.parent).children.retain(|child| *child != index);
@@ -214,8 +226,15 @@ impl RoleTree {
 
     /// Adds a client without account, not active.
     pub fn add_client(&mut self, role: RoleIndex, framework: u32, name: Arc<str>) -> ClientIndex {
-        let client =
-            Some(Client { framework, role, standing: Standing::default(), active: false, filters: 0, name });
+        let client = Some(Client {
+            framework,
+            role,
+            standing: Standing::default(),
+            active: false,
+            filters: 0,
+            holdings: 0,
+            name,
+        });
         let index = match self.free_clients.pop() {
             Some(index) => {
                 self.clients[index as usize] = client;
@@ -233,8 +252,13 @@ impl RoleTree {
     /// Removes a client whose account is empty.
     pub fn remove_client(&mut self, index: ClientIndex) {
         self.deactivate(index);
-        let client = self.clients[index as usize].take().expect("client indices in use point at clients");
-        debug_assert!(client.standing.allocated.is_zero(), "a client leaves only with an empty account");
+        let client = self.clients[index as usize]
+            .take()
+            .expect("client indices in use point at clients");
+        debug_assert!(
+            client.standing.allocated.is_zero(),
+            "a client leaves only with an empty account"
+        );
         self.free_clients.push(index);
         self.role_mut(client.role).clients.retain(|other| *other != index);
         self.release_role(client.role);

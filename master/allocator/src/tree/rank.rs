@@ -43,6 +43,11 @@ impl RoleTree {
         });
     }
 
+    /// Adds to a client's account without counting an allocation: what it holds was converted.
+    pub fn adjust(&mut self, index: ClientIndex, difference: &Vector) {
+        self.change_account(index, |standing| standing.allocated.add(difference));
+    }
+
     /// Takes from a client's account and from those above it.
     pub fn unallocate(&mut self, index: ClientIndex, quantities: &Vector) {
         self.change_account(index, |standing| standing.allocated.subtract(quantities));
@@ -156,8 +161,7 @@ impl RoleTree {
 
     fn insert_entry(&mut self, level: RoleIndex, entry: RoleIndex) {
         let order = &self.role(level).order;
-        let position =
-            order.partition_point(|other| self.compare_roles(level, *other, entry) == Ordering::Less);
+        let position = order.partition_point(|other| self.compare_roles(level, *other, entry) == Ordering::Less);
         self.role_mut(level).order.insert(position, entry);
     }
 
@@ -211,7 +215,9 @@ impl RoleTree {
             return;
         }
         let mut order = std::mem::take(&mut self.role_mut(level).order);
-        reposition(&mut order, position, |left, right| self.compare_roles(level, left, right));
+        reposition(&mut order, position, |left, right| {
+            self.compare_roles(level, left, right)
+        });
         self.role_mut(level).order = order;
     }
 
@@ -221,7 +227,9 @@ impl RoleTree {
             return left.name.cmp(&right.name);
         }
         let shares = left.standing.share.total_cmp(&right.standing.share);
-        shares.then_with(|| left.standing.count.cmp(&right.standing.count)).then_with(|| left.name.cmp(&right.name))
+        shares
+            .then_with(|| left.standing.count.cmp(&right.standing.count))
+            .then_with(|| left.name.cmp(&right.name))
     }
 
     fn compare_roles(&self, level: RoleIndex, left: RoleIndex, right: RoleIndex) -> Ordering {
@@ -229,7 +237,10 @@ impl RoleTree {
         if self.role_sorter == SorterKind::Random {
             return left.2.cmp(right.2);
         }
-        left.0.total_cmp(&right.0).then_with(|| left.1.cmp(&right.1)).then_with(|| left.2.cmp(right.2))
+        left.0
+            .total_cmp(&right.0)
+            .then_with(|| left.1.cmp(&right.1))
+            .then_with(|| left.2.cmp(right.2))
     }
 
     /// Weighted share, allocations and name of an entry in a level.
@@ -257,7 +268,10 @@ fn reposition(order: &mut [u32], position: usize, compare: impl Fn(u32, u32) -> 
 }
 
 /// The largest share that an account has of any quantity of the total.
-#[expect(clippy::cast_precision_loss, reason = "shares are ratios; quantities this large do not occur")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shares are ratios; quantities this large do not occur"
+)]
 pub(super) fn dominant_share(allocated: &Vector, total: &Vector, excluded: &[usize]) -> f64 {
     let mut share = 0.0_f64;
     for (place, quantity) in allocated.iter() {

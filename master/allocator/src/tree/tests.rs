@@ -32,7 +32,12 @@ impl Bench {
             tree.activate(client);
             listed.push((*name, client, demand.to_vec()));
         }
-        Self { tree, left: total.to_vec(), clients: listed, order: String::new() }
+        Self {
+            tree,
+            left: total.to_vec(),
+            clients: listed,
+            order: String::new(),
+        }
     }
 
     /// Gives one task to the best ranked client; false when its task does not fit.
@@ -40,13 +45,24 @@ impl Bench {
         self.tree.refresh();
         let mut random = Random::new(0);
         let mut cursor = RoleCursor::default();
-        let role = self.tree.role_cursor(&mut cursor, &mut random).next(&self.tree).expect("there are roles");
+        let role = self
+            .tree
+            .role_cursor(&mut cursor, &mut random)
+            .next(&self.tree)
+            .expect("there are roles");
         let client = self.tree.active_clients(role)[0];
-        let (name, _, demand) = self.clients.iter().find(|(_, other, _)| *other == client).expect("listed");
+        let (name, _, demand) = self
+            .clients
+            .iter()
+            .find(|(_, other, _)| *other == client)
+            .expect("listed");
         if demand.iter().zip(&self.left).any(|(wanted, left)| wanted > left) {
             return false;
         }
-        self.left.iter_mut().zip(demand).for_each(|(left, wanted)| *left -= wanted);
+        self.left
+            .iter_mut()
+            .zip(demand)
+            .for_each(|(left, wanted)| *left -= wanted);
         self.tree.allocate(client, &vector(demand));
         self.order.push(*name);
         true
@@ -54,8 +70,16 @@ impl Bench {
 
     fn run(mut self) -> (String, Vec<usize>, Vec<f64>) {
         while self.give() {}
-        let counts = self.clients.iter().map(|(name, ..)| self.order.matches(*name).count()).collect();
-        let shares = self.clients.iter().map(|(_, client, _)| self.tree.client(*client).standing.share).collect();
+        let counts = self
+            .clients
+            .iter()
+            .map(|(name, ..)| self.order.matches(*name).count())
+            .collect();
+        let shares = self
+            .clients
+            .iter()
+            .map(|(_, client, _)| self.tree.client(*client).standing.share)
+            .collect();
         (self.order, counts, shares)
     }
 }
@@ -66,14 +90,20 @@ fn two_clients_reach_equal_dominant_shares() {
     let (order, counts, shares) = Bench::new(&[9, 18], &[('A', 1.0, &[1, 4]), ('B', 1.0, &[3, 1])]).run();
     assert_eq!(order, "ABABA");
     assert_eq!(counts, [3, 2]);
-    assert!(shares.iter().all(|share| (share - 2.0 / 3.0).abs() < 1e-12), "{shares:?}");
+    assert!(
+        shares.iter().all(|share| (share - 2.0 / 3.0).abs() < 1e-12),
+        "{shares:?}"
+    );
 }
 
 #[test]
 fn weights_scale_dominant_shares() {
-    for (first, second, expected) in
-        [(2.0, 1.0, [41, 14]), (1.0, 1.0, [30, 20]), (1.0, 2.0, [18, 24]), (3.0, 1.0, [42, 10])]
-    {
+    for (first, second, expected) in [
+        (2.0, 1.0, [41, 14]),
+        (1.0, 1.0, [30, 20]),
+        (1.0, 2.0, [18, 24]),
+        (3.0, 1.0, [42, 10]),
+    ] {
         let bench = Bench::new(&[90, 180], &[('A', first, &[1, 4]), ('B', second, &[3, 1])]);
         assert_eq!(bench.run().1, expected, "weights {first}:{second}");
     }
@@ -110,7 +140,9 @@ fn excluded_quantities_do_not_rank() {
 fn walk(tree: &RoleTree, random: &mut Random) -> Vec<String> {
     let mut cursor = RoleCursor::default();
     tree.role_cursor(&mut cursor, random);
-    std::iter::from_fn(|| cursor.next(tree)).map(|role| tree.role(role).path.to_string()).collect()
+    std::iter::from_fn(|| cursor.next(tree))
+        .map(|role| tree.role(role).path.to_string())
+        .collect()
 }
 
 #[test]
@@ -127,7 +159,11 @@ fn a_role_with_roles_below_competes_among_them() {
     tree.refresh();
     assert_eq!(walk(&tree, &mut random), ["a", "a/x", "a/y", "b"]);
     tree.allocate(clients[0], &vector(&[10]));
-    assert_eq!(walk(&tree, &mut random), ["b", "a/x", "a/y", "a"], "the subtree carries its parts' account");
+    assert_eq!(
+        walk(&tree, &mut random),
+        ["b", "a/x", "a/y", "a"],
+        "the subtree carries its parts' account"
+    );
     tree.allocate(clients[3], &vector(&[20]));
     tree.allocate(clients[1], &vector(&[5]));
     assert_eq!(walk(&tree, &mut random), ["a/y", "a/x", "a", "b"]);

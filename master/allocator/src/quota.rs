@@ -1,0 +1,189 @@
+//! Quota: what a role may still get under its limits, and what has to stay free for the guarantees of others.
+//!
+//! A role has consumed its reservations, held or not, and the unreserved, not revocable resources that it is offered
+//! or uses, with all roles below it. *Headroom* is what is unreserved, not revocable and free in the cluster. Enough
+//! of it is kept for all guarantees that are not consumed yet.
+
+use mesos::resources::{ResourceValue, Resources};
+use mesos::values::Scalar;
+
+use crate::ledger::{Ledger, is_charged};
+use crate::quantities::{Place, Places, Vector};
+use crate::tree::{ROOT, RoleIndex, RoleTree};
+
+/// Bounds for the unreserved, not revocable quantities of one offer; places without an entry are not bounded.
+#[derive(Clone, Debug, Default)]
+pub struct Caps {
+    bounds: Vec<(Place, i64)>,
+    /// Places of which an offer must bring at least one.
+    needed: Vec<Place>,
+}
+
+impl Caps {
+    /// Lowers the bound of a place.
+    pub fn lower(&mut self, place: Place, bound: i64) {
+        let bound = bound.max(0);
+        match self.bounds.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, present)) => *present = bound.min(*present),
+            None => self.bounds.push((place, bound)),
+        }
+    }
+
+    /// Whether nothing is bounded.
+    pub fn is_empty(&self) -> bool {
+        self.bounds.is_empty()
+    }
+
+    /// The bound of a place.
+    pub fn get(&self, place: Place) -> Option<i64> {
+        self.bounds
+            .iter()
+            .find(|(other, _)| *other == place)
+            .map(|(_, bound)| *bound)
+    }
+
+    /// The places with their bounds.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, i64)> + '_ {
+        self.bounds.iter().copied()
+    }
+
+    /// Whether an offer brings something of what is needed, or nothing is.
+    pub fn is_served_by(&self, offer: &Resources, places: &Places) -> bool {
+        let serves = |place: Option<Place>| place.is_some_and(|place| self.needed.contains(&place));
+        self.needed.is_empty()
+            || offer
+                .iter()
+                .any(|resource| is_charged(resource) && serves(places.find(resource.name())))
+    }
+
+    /// Cuts resources down to the bounds. Reserved and revocable resources pass, ranges and sets too; what cannot be
+    /// cut and exceeds its bound is left out.
+    pub fn chop(&self, resources: &Resources, places: &Places) -> Resources {
+        let mut left = self.bounds.clone();
+        let mut chopped = Resources::new();
+        for resource in resources.iter() {
+            let (Some(scalar), true) = (resource.scalar_value(), is_charged(resource)) else {
+                chopped.add_resource(resource.clone());
+                continue;
+            };
+            let Some(place) = places.find(resource.name()) else {
+                continue;
+            };
+            let Some((_, bound)) = left.iter_mut().find(|(other, _)| *other == place) else {
+                chopped.add_resource(resource.clone());
+                continue;
+            };
+            let amount = scalar.thousandths().min(*bound);
+            if amount <= 0 || (amount < scalar.thousandths() && resource.is_indivisible()) {
+                continue;
+            }
+            *bound -= amount;
+            let value = ResourceValue::Scalar(Scalar::from_thousandths(amount));
+            chopped.add_resource(resource.with_value(value));
+        }
+        chopped
+    }
+}
+
+/// What has to stay free for guarantees, kept up to date through a cycle.
+#[derive(Clone, Debug, Default)]
+pub struct Headroom {
+    required: Vector,
+}
+
+impl Headroom {
+    /// Sums up all guarantees that are not consumed yet.
+    pub fn new(tree: &RoleTree) -> Self {
+        let mut required = Vector::default();
+        for top in tree.children(ROOT) {
+            required.add(&outstanding(tree, *top));
+        }
+        Self { required }
+    }
+
+    /// Whether some guarantee is not consumed yet.
+    pub fn is_required(&self) -> bool {
+        self.required.has_positive()
+    }
+
+    /// What the top-level role above `role` requires now; pass it to [`Headroom::change`] after charging the role.
+    pub fn before(tree: &RoleTree, role: RoleIndex) -> Vector {
+        tree.path_up(role)
+            .last()
+            .map_or_else(Vector::default, |top| outstanding(tree, top))
+    }
+
+    /// Takes over that a role was charged more.
+    pub fn change(&mut self, tree: &RoleTree, role: RoleIndex, before: &Vector) {
+        self.required.add(&Self::before(tree, role));
+        self.required.subtract(before);
+    }
+
+    /// Bounds what a role may get: limits of the role and of those above it, and headroom kept for guarantees.
+    pub fn caps(&self, tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Caps {
+        let mut caps = limit_caps(tree, role);
+        for (place, required) in self.required.iter().filter(|(_, required)| *required > 0) {
+            caps.lower(place, ledger.pool.get(place) - ledger.pool_held.get(place) - required);
+        }
+        caps
+    }
+
+    /// Bounds what a role may get towards its guarantees: of what is guaranteed to it or above it, what is still
+    /// outstanding; of everything else, what [`Headroom::caps`] leaves. `None` when nothing is outstanding.
+    pub fn guarantee_caps(&self, tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Option<Caps> {
+        let mut needed = Vector::default();
+        let mut guaranteed = Vector::default();
+        for node in tree.path_up(role).map(|index| tree.role(index)) {
+            for (place, quantity) in node.guarantees.iter().filter(|(_, quantity)| *quantity > 0) {
+                let open = quantity - node.reserved.get(place) - node.charged.get(place);
+                needed.set(place, needed.get(place).max(open));
+                guaranteed.set(place, 1);
+            }
+        }
+        if !needed.has_positive() {
+            return None;
+        }
+        let mut caps = limit_caps(tree, role);
+        for (place, required) in self.required.iter().filter(|(_, required)| *required > 0) {
+            if guaranteed.get(place) == 0 {
+                caps.lower(place, ledger.pool.get(place) - ledger.pool_held.get(place) - required);
+            }
+        }
+        for (place, _) in guaranteed.iter().filter(|(_, mark)| *mark > 0) {
+            caps.lower(place, needed.get(place));
+        }
+        caps.needed = needed
+            .iter()
+            .filter(|(_, quantity)| *quantity > 0)
+            .map(|(place, _)| place)
+            .collect();
+        Some(caps)
+    }
+}
+
+/// What is left under the limits of a role and of those above it.
+pub fn limit_caps(tree: &RoleTree, role: RoleIndex) -> Caps {
+    let mut caps = Caps::default();
+    for node in tree.path_up(role).map(|index| tree.role(index)) {
+        for (place, limit) in &node.limits {
+            caps.lower(*place, limit - node.reserved.get(*place) - node.charged.get(*place));
+        }
+    }
+    caps
+}
+
+/// Guarantees of a subtree that are not consumed yet: for each role the larger of its own and of those below it.
+fn outstanding(tree: &RoleTree, role: RoleIndex) -> Vector {
+    let node = tree.role(role);
+    let mut below = Vector::default();
+    for child in tree.children(role) {
+        below.add(&outstanding(tree, *child));
+    }
+    if !node.guarantees.has_positive() {
+        return below;
+    }
+    let mut own = node.guarantees.clone();
+    own.subtract(&node.reserved);
+    own.subtract(&node.charged);
+    own.clamped().max(&below)
+}
