@@ -98,22 +98,8 @@ fn write_disk(formatter: &mut fmt::Formatter<'_>, disk: &mesos::resource::DiskIn
 
 fn write_source(formatter: &mut fmt::Formatter<'_>, source: &mesos::resource::disk_info::Source) -> fmt::Result {
     let (kind, root) = match source.type_() {
-        SourceType::MOUNT => (
-            "MOUNT",
-            source
-                .mount
-                .as_ref()
-                .filter(|mount| mount.has_root())
-                .map(|mount| mount.root()),
-        ),
-        SourceType::PATH => (
-            "PATH",
-            source
-                .path
-                .as_ref()
-                .filter(|path| path.has_root())
-                .map(|path| path.root()),
-        ),
+        SourceType::MOUNT => ("MOUNT", source.mount.as_ref().and_then(|mount| mount.root.as_deref())),
+        SourceType::PATH => ("PATH", source.path.as_ref().and_then(|path| path.root.as_deref())),
         SourceType::BLOCK => ("BLOCK", None),
         SourceType::RAW => ("RAW", None),
         SourceType::UNKNOWN => ("UNKNOWN", None),

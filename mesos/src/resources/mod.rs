@@ -16,6 +16,8 @@ mod find;
 pub mod format;
 mod name;
 mod parse;
+#[cfg(test)]
+mod properties;
 mod quantities;
 mod read;
 mod reserve;

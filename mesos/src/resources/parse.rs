@@ -110,7 +110,7 @@ fn parse_messages(text: &str) -> Result<Vec<mesos::Resource>, ResourceError> {
         .iter()
         .enumerate()
         .map(|(index, item)| {
-            json_pending::from_value(item).map_err(|error: String| malformed(format!("element {index}: {error}")))
+            crate::json::from_value(item).map_err(|error| malformed(format!("element {index}: {error}")))
         })
         .collect()
 }
@@ -166,10 +166,4 @@ fn parse_entry(entry: &str, default_role: &str) -> Result<Resource, ResourceErro
     } else {
         resource.with_reservations(vec![Reservation::fixed(role)])
     })
-}
-
-mod json_pending {
-    pub(super) fn from_value(_item: &serde_json::Value) -> Result<mesos_proto::v0::mesos::Resource, String> {
-        Err("the JSON form is not readable yet".to_owned())
-    }
 }

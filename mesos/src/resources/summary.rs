@@ -2,9 +2,8 @@
 //!
 //! Source: shared facts, `libprocess_wire.md` section 8; key order as in the recorded answers.
 
-use std::fmt::Write as _;
-
 use super::{Resource, ResourceName, ResourceValue, Resources};
+use crate::json::text::write_string;
 use crate::values::{Ranges, Scalar, Set};
 
 /// Keys that are always there, in the order in which they are written.
@@ -59,11 +58,11 @@ impl Resources {
         }
         for (key, ranges) in &ranges.0 {
             write_key(json, key);
-            write_text(json, &ranges.to_string());
+            write_string(json, &ranges.to_string());
         }
         for (key, set) in &sets.0 {
             write_key(json, key);
-            write_text(json, &set.to_string());
+            write_string(json, &set.to_string());
         }
         json.push('}');
     }
@@ -82,27 +81,6 @@ fn write_key(json: &mut String, key: &str) {
     if !json.ends_with('{') {
         json.push(',');
     }
-    write_text(json, key);
+    write_string(json, key);
     json.push(':');
-}
-
-/// Writes a JSON string; names of resources and items of sets may hold anything.
-fn write_text(json: &mut String, text: &str) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '\u{8}' => json.push_str("\\b"),
-            '\u{c}' => json.push_str("\\f"),
-            control if u32::from(control) < 0x20 || control == '\u{7f}' => {
-                write!(json, "\\u{:04x}", u32::from(control)).expect("writing to a string cannot fail");
-            }
-            other => json.push(other),
-        }
-    }
-    json.push('"');
 }
