@@ -4,7 +4,12 @@
 
 mod checkpoint;
 mod http;
+mod machine;
 mod process;
+mod program;
 mod recovery;
+mod settings;
 
 pub use process::{AgentProcess, Ended, Parts};
+pub use program::{RunningAgent, StartError, StopMode, run, start};
+pub use settings::SettingsError;

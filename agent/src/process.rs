@@ -18,6 +18,7 @@ use mesos_agent_core::{
     RequestId, ShutdownReason,
 };
 use mesos_containerizer::{Containerizer, LaunchRequest, RecoverableContainer, Termination};
+use mesos_node::describe;
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
@@ -471,16 +472,4 @@ fn recoverable(
         }
     }
     containers
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -5,5 +5,9 @@
 mod http;
 mod observer;
 mod process;
+mod program;
+mod settings;
 
 pub use process::MasterProcess;
+pub use program::{RunningMaster, StartError, run, start};
+pub use settings::SettingsError;

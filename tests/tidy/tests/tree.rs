@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("libprocess", 5),
     ("mesos", 5),
     ("mesos-webui", 5),
+    ("mesos-node", 6),
     ("mesos-allocator", 6),
     ("mesos-registrar", 6),
     ("mesos-containerizer", 6),

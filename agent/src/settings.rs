@@ -1,0 +1,127 @@
+//! From flags and the machine to what the core and the containerizer are told.
+
+use std::path::{Path, PathBuf};
+
+use libprocess::Upid;
+use mesos::attributes::Attributes;
+use mesos::flags::Flags;
+use mesos_agent_core::{AgentConfig, RecoverMode, Strictness};
+use mesos_containerizer::{Config, HelperCommand};
+use mesos_proto::v0::mesos::SlaveInfo;
+use thiserror::Error;
+
+use crate::machine;
+
+/// A flag whose value cannot be used although it has the right form.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("flag --{flag}='{value}': {reason}")]
+pub struct SettingsError {
+    /// Name of the flag.
+    pub flag: &'static str,
+    /// Value as it was given.
+    pub value: String,
+    /// What is wrong and what is accepted.
+    pub reason: String,
+}
+
+/// How this agent presents itself to masters; the id is the core's to fill in.
+///
+/// # Errors
+///
+/// Names the flag whose resources or attributes cannot be read.
+pub fn agent_info(flags: &Flags, pid: &Upid) -> Result<SlaveInfo, SettingsError> {
+    let mut info = SlaveInfo::new();
+    info.set_hostname(mesos_node::hostname(flags, *pid.address().ip()));
+    info.set_port(i32::from(pid.address().port()));
+    let text = flags.text("resources").unwrap_or_default();
+    let wrong = |reason: String| SettingsError {
+        flag: "resources",
+        value: text.to_owned(),
+        reason,
+    };
+    let work_dir = Path::new(flags.string("work_dir"));
+    let resources = machine::complete_resources(text, flags.string("default_role"), work_dir);
+    info.resources = resources.map_err(|error| wrong(error.to_string()))?.to_protobuf();
+    if let Some(text) = flags.text("attributes") {
+        let attributes = Attributes::parse(text).map_err(|error| SettingsError {
+            flag: "attributes",
+            value: text.to_owned(),
+            reason: error.to_string(),
+        })?;
+        info.attributes = attributes.to_protobuf();
+    }
+    info.set_checkpoint(true);
+    Ok(info)
+}
+
+/// Settings of the rules.
+///
+/// # Errors
+///
+/// Names the flag whose value is out of bounds.
+pub fn agent_config(flags: &Flags, pid: &Upid, launcher_dir: PathBuf) -> Result<AgentConfig, SettingsError> {
+    let info = agent_info(flags, pid)?;
+    let mut config = AgentConfig::new(pid.clone(), info, PathBuf::from(flags.string("work_dir")));
+    config.launcher_dir = launcher_dir;
+    config.sandbox_directory = PathBuf::from(flags.string("sandbox_directory"));
+    config.registration_backoff_factor = flags.duration("registration_backoff_factor");
+    config.executor_registration_timeout = flags.duration("executor_registration_timeout");
+    config.executor_reregistration_timeout = flags.duration("executor_reregistration_timeout");
+    config.executor_reregistration_retry_interval = flags.duration_if_set("executor_reregistration_retry_interval");
+    config.executor_shutdown_grace_period = flags.duration("executor_shutdown_grace_period");
+    config.recovery_timeout = flags.duration("recovery_timeout");
+    config.gc_delay = flags.duration("gc_delay");
+    config.max_completed_executors_per_framework = flags.count("max_completed_executors_per_framework");
+    config.recover = match flags.string("recover") {
+        "reconnect" => RecoverMode::Reconnect,
+        "cleanup" => RecoverMode::Cleanup,
+        other => {
+            let reason = "expected reconnect or cleanup".to_owned();
+            return Err(SettingsError {
+                flag: "recover",
+                value: other.to_owned(),
+                reason,
+            });
+        }
+    };
+    config.strict = if flags.bool("strict") {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    };
+    config.switch_user = flags.bool("switch_user");
+    config.http_command_executor = flags.bool("http_command_executor");
+    config.libprocess_ip = std::env::var("LIBPROCESS_IP").ok();
+    config.seed = uuid::Uuid::new_v4().as_u128();
+    Ok(config)
+}
+
+/// Settings of the containerizer.
+#[must_use]
+pub fn containerizer_config(flags: &Flags, pid: &Upid, launcher_dir: &Path) -> Config {
+    Config {
+        work_dir: PathBuf::from(flags.string("work_dir")),
+        runtime_dir: runtime_dir(flags),
+        helper: HelperCommand::in_launcher_dir(launcher_dir),
+        isolation: flags.string("isolation").to_owned(),
+        switch_user: flags.bool("switch_user"),
+        fetcher_stall_timeout: flags.duration("fetcher_stall_timeout"),
+        ip: Some(std::net::IpAddr::V4(*pid.address().ip())),
+    }
+}
+
+/// Folder of what a reboot may take: the flag, or a folder of this user.
+#[must_use]
+pub fn runtime_dir(flags: &Flags) -> PathBuf {
+    if flags.is_given("runtime_dir") {
+        return PathBuf::from(flags.string("runtime_dir"));
+    }
+    let machine_wide = Path::new("/var/run/mesos");
+    let writable = std::fs::create_dir_all(machine_wide).is_ok()
+        && nix::unistd::access(machine_wide, nix::unistd::AccessFlags::W_OK).is_ok();
+    if writable {
+        machine_wide.to_owned()
+    } else {
+        std::env::temp_dir().join("mesos/runtime")
+    }
+}

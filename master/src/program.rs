@@ -1,0 +1,139 @@
+//! The program `mesos-master`, and the same master as part of another program.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use libprocess::{Node, NodeConfig, NodeError, ProcessId, ProcessRef, Upid};
+use mesos::flags::Flags;
+use mesos_allocator::HierarchicalAllocator;
+use mesos_master_core::Master;
+use mesos_node::{AddressError, Started, describe};
+use mesos_registrar::MemoryStorage;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::process::MasterProcess;
+use crate::settings::{self, SettingsError};
+
+/// Why a master could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address flag is wrong.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A flag's value cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The address cannot be had, or the environment of the runtime is wrong.
+    #[error("cannot listen")]
+    Node(#[from] NodeError),
+}
+
+/// A master that runs in this program.
+pub struct RunningMaster {
+    node: Node,
+    process: ProcessRef<MasterProcess>,
+    failure: watch::Receiver<Option<String>>,
+}
+
+impl RunningMaster {
+    /// The node it lives in.
+    #[must_use]
+    pub const fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn pid(&self) -> &Upid {
+        self.process.pid()
+    }
+
+    /// The process, for tests that look inside.
+    #[must_use]
+    pub const fn process(&self) -> &ProcessRef<MasterProcess> {
+        &self.process
+    }
+
+    /// Waits until the master ends by itself and tells why.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        let reason = failure
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| reason.clone());
+        reason.unwrap_or_else(|| "the master's process is gone".to_owned())
+    }
+
+    /// Ends the master and frees its address.
+    pub async fn stop(self) {
+        self.process.terminate();
+        self.process.wait().await;
+        self.node.stop().await;
+    }
+}
+
+/// Starts a master with these flags on a node of its own.
+///
+/// # Errors
+///
+/// Tells which flag is wrong or why the address cannot be had.
+pub async fn start(flags: &Flags, node: NodeConfig) -> Result<RunningMaster, StartError> {
+    let node = Node::start(mesos_node::node_config(flags, node)?).await?;
+    match spawn(flags, &node) {
+        Ok((process, failure)) => {
+            process.ready().await;
+            Ok(RunningMaster { node, process, failure })
+        }
+        Err(error) => {
+            node.stop().await;
+            Err(error)
+        }
+    }
+}
+
+type Spawned = (ProcessRef<MasterProcess>, watch::Receiver<Option<String>>);
+
+fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
+    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+    let info = settings::master_info(flags, &node.pid("master"));
+    let config = settings::master_config(flags, info, seed)?;
+    let mut allocator = HierarchicalAllocator::new(settings::allocator_options(flags, seed)?);
+    let weights = settings::weights(flags)?;
+    mesos_allocator::Allocator::update_weights(&mut allocator, node.clock().now(), &weights);
+    let shown: BTreeMap<String, String> = flags
+        .as_json()
+        .into_iter()
+        .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    let (sender, failure) = watch::channel(None);
+    node.set_delegate("master");
+    let process = node.spawn(ProcessId::Exact("master"), move || {
+        let core = Master::new(config, Box::new(allocator));
+        MasterProcess::new(core, Box::new(MemoryStorage::new()), shown, sender)
+    });
+    Ok((process, failure))
+}
+
+/// Runs the program with all its arguments, its name first.
+#[must_use]
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    match mesos_node::flags_or_exit("mesos-master", &mesos::flags::master::FLAGS, arguments) {
+        Started::Run(flags) => mesos_node::main("mesos-master", serve(*flags)),
+        Started::End(code) => code,
+    }
+}
+
+async fn serve(flags: Flags) -> Result<(), String> {
+    let node = NodeConfig::from_env().map_err(|error| describe(&error))?;
+    let master = start(&flags, node).await.map_err(|error| describe(&error))?;
+    tracing::info!(upid = %master.pid(), "master started");
+    let failure = tokio::select! {
+        reason = master.failed() => Some(reason),
+        asked = mesos_node::asked_to_end() => asked.err().map(|error| error.to_string()),
+    };
+    master.stop().await;
+    failure.map_or(Ok(()), Err)
+}

@@ -1,0 +1,204 @@
+//! From flags to what the core, the allocator and the node are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libprocess::Upid;
+use mesos::flags::Flags;
+use mesos::values::Scalar;
+use mesos_allocator::api::{AllocatorOptions, SorterKind};
+use mesos_master_core::MasterConfig;
+use mesos_proto::v0::mesos::master_info::capability::Type as Capability;
+use mesos_proto::v0::mesos::{Address, MasterInfo, master_info};
+use protobuf::MessageField;
+use thiserror::Error;
+
+/// A flag whose value cannot be used although it has the right form.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("flag --{flag}='{value}': {reason}")]
+pub struct SettingsError {
+    /// Name of the flag.
+    pub flag: &'static str,
+    /// Value as it was given.
+    pub value: String,
+    /// What is wrong and what is accepted.
+    pub reason: String,
+}
+
+fn wrong(flag: &'static str, value: &str, reason: impl Into<String>) -> SettingsError {
+    SettingsError {
+        flag,
+        value: value.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// How this master presents itself.
+///
+/// The address as a number is in network order read as a host integer, as C++ Mesos has it.
+#[must_use]
+pub fn master_info(flags: &Flags, pid: &Upid) -> MasterInfo {
+    let ip = *pid.address().ip();
+    let hostname = mesos_node::hostname(flags, ip);
+    let mut info = MasterInfo::new();
+    info.set_id(uuid::Uuid::new_v4().to_string());
+    info.set_ip(u32::from_ne_bytes(ip.octets()));
+    info.set_port(u32::from(pid.address().port()));
+    info.set_pid(pid.to_string());
+    info.set_hostname(hostname.clone());
+    info.set_version(mesos::version::MESOS_VERSION.to_owned());
+    let mut address = Address::new();
+    address.set_hostname(hostname);
+    address.set_ip(ip.to_string());
+    address.set_port(i32::from(pid.address().port()));
+    info.address = MessageField::some(address);
+    for kind in [
+        Capability::AGENT_UPDATE,
+        Capability::AGENT_DRAINING,
+        Capability::QUOTA_V2,
+    ] {
+        let mut capability = master_info::Capability::new();
+        capability.set_type(kind);
+        info.capabilities.push(capability);
+    }
+    info
+}
+
+/// Settings of the rules.
+///
+/// # Errors
+///
+/// Names the flag whose value is out of bounds.
+pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<MasterConfig, SettingsError> {
+    let mut config = MasterConfig::new(info, seed);
+    config.agent_ping_timeout = flags.duration("agent_ping_timeout");
+    config.max_agent_ping_timeouts = u32::try_from(flags.uint("max_agent_ping_timeouts")).unwrap_or(u32::MAX);
+    config.agent_reregister_timeout = flags.duration("agent_reregister_timeout");
+    config.recovery_agent_removal_limit = percentage(flags, "recovery_agent_removal_limit")?;
+    config.offer_timeout = flags.duration_if_set("offer_timeout");
+    config.allocation_interval = flags.duration("allocation_interval");
+    config.max_completed_frameworks = flags.count("max_completed_frameworks");
+    config.max_completed_tasks_per_framework = flags.count("max_completed_tasks_per_framework");
+    config.max_unreachable_tasks_per_framework = flags.count("max_unreachable_tasks_per_framework");
+    config.registry_gc_interval = flags.duration("registry_gc_interval");
+    config.registry_max_agent_age = flags.duration("registry_max_agent_age");
+    config.registry_max_agent_count = flags.count("registry_max_agent_count");
+    config.root_submissions = flags.bool("root_submissions");
+    let roles: BTreeSet<String> = flags.list("roles").into_iter().map(str::to_owned).collect();
+    config.role_whitelist = Some(roles).filter(|roles| !roles.is_empty());
+    config.require_agent_domain = flags.bool("require_agent_domain");
+    Ok(config)
+}
+
+fn percentage(flags: &Flags, flag: &'static str) -> Result<f64, SettingsError> {
+    let text = flags.string(flag);
+    let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    number
+        .filter(|number| (0.0..=100.0).contains(number))
+        .ok_or_else(|| wrong(flag, text, "expected a percentage from 0% to 100%"))
+}
+
+/// Settings of the allocator.
+///
+/// # Errors
+///
+/// Names the flag whose value cannot be read.
+pub fn allocator_options(flags: &Flags, seed: u64) -> Result<AllocatorOptions, SettingsError> {
+    Ok(AllocatorOptions {
+        allocation_interval: flags.duration("allocation_interval"),
+        role_sorter: sorter(flags, "role_sorter")?,
+        framework_sorter: sorter(flags, "framework_sorter")?,
+        fair_sharing_excluded: flags
+            .list("fair_sharing_excluded_resource_names")
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        filter_gpu_resources: flags.bool("filter_gpu_resources"),
+        min_allocatable: min_allocatable(flags.string("min_allocatable_resources"))?,
+        agent_recovery_factor: flags.float("allocator_agent_recovery_factor").unwrap_or(0.8),
+        recovery_timeout: flags.duration("allocator_recovery_timeout"),
+        seed,
+        ..AllocatorOptions::default()
+    })
+}
+
+fn sorter(flags: &Flags, flag: &'static str) -> Result<SorterKind, SettingsError> {
+    match flags.string(flag) {
+        "drf" => Ok(SorterKind::Drf),
+        "random" => Ok(SorterKind::Random),
+        other => Err(wrong(flag, other, "expected drf or random")),
+    }
+}
+
+/// Reads `cpus:0.01|mem:32`: alternatives of quantities that make an offer worth making.
+fn min_allocatable(text: &str) -> Result<Vec<BTreeMap<String, Scalar>>, SettingsError> {
+    const FLAG: &str = "min_allocatable_resources";
+    let alternatives = text
+        .split('|')
+        .map(str::trim)
+        .filter(|alternative| !alternative.is_empty());
+    alternatives
+        .map(|alternative| {
+            let parts = alternative.split(';').map(str::trim).filter(|part| !part.is_empty());
+            parts
+                .map(|part| {
+                    let (name, value) = part
+                        .split_once(':')
+                        .ok_or_else(|| wrong(FLAG, text, "expected name:number"))?;
+                    let value = value
+                        .trim()
+                        .parse::<f64>()
+                        .ok()
+                        .filter(|value| value.is_finite() && *value >= 0.0);
+                    let value = value.ok_or_else(|| wrong(FLAG, text, "expected name:number, number not negative"))?;
+                    Ok((name.trim().to_owned(), Scalar::from_f64(value)))
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Reads `role=weight,role=weight`.
+///
+/// # Errors
+///
+/// Names the flag when a pair cannot be read or a weight is not above zero.
+pub fn weights(flags: &Flags) -> Result<BTreeMap<String, f64>, SettingsError> {
+    let text = flags.text("weights").unwrap_or_default();
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (role, weight) = pair
+                .split_once('=')
+                .ok_or_else(|| wrong("weights", text, "expected role=weight,role=weight"))?;
+            let weight = weight
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|weight| weight.is_finite() && *weight > 0.0);
+            let weight = weight.ok_or_else(|| wrong("weights", text, "a weight is a number above zero"))?;
+            Ok((role.trim().to_owned(), weight))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternatives_of_quantities_are_read() {
+        let read = min_allocatable("cpus:0.01|mem:32;disk:5").expect("valid");
+        let scalar = Scalar::from_f64;
+        assert_eq!(
+            read,
+            [
+                BTreeMap::from([("cpus".to_owned(), scalar(0.01))]),
+                BTreeMap::from([("mem".to_owned(), scalar(32.0)), ("disk".to_owned(), scalar(5.0))]),
+            ]
+        );
+        for text in ["cpus", "cpus:x", "cpus:-1", "cpus:NaN"] {
+            let error = min_allocatable(text).expect_err(text);
+            assert!(error.to_string().contains("min_allocatable_resources") && error.to_string().contains(text));
+        }
+    }
+}
