@@ -192,24 +192,18 @@ impl Inner {
     fn update(
         &self,
         container_id: &ContainerId,
-        resources: Vec<Resource>,
-        limits: BTreeMap<String, f64>,
+        resources: &[Resource],
+        limits: &BTreeMap<String, f64>,
     ) -> Result<(), ContainerizerError> {
         let sandbox = {
             let mut registry = self.registry();
             let unknown = || ContainerizerError::UnknownContainer(container_id.clone());
             let live = registry.live.get_mut(container_id).ok_or_else(unknown)?;
-            live.resources.clone_from(&resources);
-            live.limits.clone_from(&limits);
+            live.resources = resources.to_vec();
+            live.limits.clone_from(limits);
             live.sandbox.clone()
         };
-        let container = Isolated {
-            container_id,
-            sandbox: &sandbox,
-            resources: &resources,
-            limits: &limits,
-            container_info: None,
-        };
+        let container = Isolated { container_id, sandbox: &sandbox, resources, limits, container_info: None };
         for isolator in &self.isolation.isolators {
             isolator.update(container)?;
         }
@@ -342,7 +336,7 @@ impl Containerizer for MesosContainerizer {
         limits: BTreeMap<String, f64>,
     ) -> ContainerizerFuture<Result<(), ContainerizerError>> {
         let inner = Arc::clone(&self.inner);
-        self.start(blocking(move || inner.update(&container_id, resources, limits)))
+        self.start(blocking(move || inner.update(&container_id, &resources, &limits)))
     }
 
     fn usage(&self, container_id: ContainerId) -> ContainerizerFuture<Result<ResourceStatistics, ContainerizerError>> {

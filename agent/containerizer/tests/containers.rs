@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use mesos::ids::ContainerId;
-use mesos_containerizer::{Containerizer as _, ContainerizerError, LaunchRequest, RecoverableContainer, paths};
+use mesos_containerizer::{Containerizer as _, ContainerizerError, LaunchRequest, RecoverableContainer, WaitStatus, paths};
 use mesos_proto::v0::mesos::command_info::URI;
 use mesos_proto::v0::mesos::rlimit_info::{RLimit, rlimit::Type as RlimitType};
 use mesos_proto::v0::mesos::{ContainerInfo, Resource, Volume, container_info, value, volume};
@@ -59,7 +59,7 @@ fn exit_codes_and_signals_are_told() {
     argv.command.set_value("sh".to_owned());
     argv.command.arguments = ["named", "-c", "echo $0; exit 7"].map(str::to_owned).into();
     assert_eq!(
-        host.run("c3", argv).wait_status().and_then(|status| status.code()),
+        host.run("c3", argv).wait_status().and_then(WaitStatus::code),
         Some(7)
     );
     assert_eq!(fs::read_to_string(host.path("c/stdout")).expect("stdout"), "named\n");
@@ -72,7 +72,7 @@ fn a_command_that_cannot_be_executed_fails_with_its_name_in_the_sandbox() {
     request.command.set_shell(false);
     request.command.set_value("/no/such/program".to_owned());
     assert_eq!(
-        host.run("c1", request).wait_status().and_then(|status| status.code()),
+        host.run("c1", request).wait_status().and_then(WaitStatus::code),
         Some(1)
     );
     let stderr = fs::read_to_string(host.path("box/stderr")).expect("stderr");
@@ -96,7 +96,7 @@ fn runtime_files_and_the_pid_checkpoint_stand_while_a_container_runs() {
     );
     assert_eq!(fs::read_to_string(paths::status(&folder)).expect("status"), "");
     assert!(paths::config(&folder).is_file());
-    assert_eq!(containerizer.containers(), [id.clone()]);
+    assert_eq!(containerizer.containers(), std::slice::from_ref(&id));
     let status = host.wait(containerizer.status(id.clone())).expect("status");
     assert_eq!(status.executor_pid(), launched.pid);
     assert_eq!(status.network_infos[0].ip_addresses[0].ip_address(), "127.0.0.1");
@@ -130,7 +130,7 @@ fn what_a_command_leaves_behind_is_killed_when_it_ends() {
     let daemon = "setsid sh -c 'echo $$ > daemon; exec sleep 600' > /dev/null 2>&1 & \
         while ! test -s daemon; do sleep 0.01; done; exit 4";
     let termination = host.run("c1", host.shell("box", daemon));
-    assert_eq!(termination.wait_status().and_then(|status| status.code()), Some(4));
+    assert_eq!(termination.wait_status().and_then(WaitStatus::code), Some(4));
     assert!(!runs(pid_in(&host.path("box/daemon"))));
 }
 
@@ -191,7 +191,7 @@ fn a_second_agent_recovers_what_the_first_one_launched() {
     assert!(!runs(i32::try_from(orphan.pid).expect("pid")));
     fs::write(host.path("b/go"), "").expect("signal");
     let termination = host.wait(second.wait(ids[1].clone())).expect("known");
-    assert_eq!(termination.wait_status().and_then(|status| status.code()), Some(5));
+    assert_eq!(termination.wait_status().and_then(WaitStatus::code), Some(5));
     let termination = host.wait(second.destroy(ids[0].clone())).expect("known");
     assert_eq!(termination.status, Some(9));
     assert!(!runs(i32::try_from(stays.pid).expect("pid")));

@@ -1,1 +1,9 @@
-//! Executor side: v0 driver and v1 client.
+//! Executor side: the v0 driver and the v1 client.
+//!
+//! [`v1`] speaks the executor HTTP API. Each is a core that decides (subscribe, repeat, acknowledge, give up) and a
+//! shell that talks; [`environment`] reads what the agent tells every executor.
+
+pub mod environment;
+pub mod v1;
+
+pub use environment::{EnvironmentError, ExecutorEnvironment};

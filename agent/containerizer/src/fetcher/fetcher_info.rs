@@ -41,12 +41,11 @@ struct Item {
     action: Action,
 }
 
+/// Without a cache every action means the same: fetch it now. Unknown ones are refused all the same.
 #[derive(Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Action {
-    BypassCache,
-    DownloadAndCache,
-    RetrieveFromCache,
+    #[serde(rename = "BYPASS_CACHE", alias = "DOWNLOAD_AND_CACHE", alias = "RETRIEVE_FROM_CACHE")]
+    Fetch,
 }
 
 #[derive(Deserialize)]
@@ -91,10 +90,7 @@ pub(super) fn run(text: &str) -> Result<Vec<PathBuf>, FetchError> {
         .stall_timeout
         .and_then(|stall| u64::try_from(stall.nanoseconds).ok())
         .map_or(STALL_TIMEOUT_DEFAULT, Duration::from_nanos);
-    // Without a cache every action means the same: fetch it now.
-    let fetchable = |item: Item| match item.action {
-        Action::BypassCache | Action::DownloadAndCache | Action::RetrieveFromCache => item.uri.into_proto(),
-    };
+    let fetchable = |Item { uri, action: Action::Fetch }| uri.into_proto();
     let uris: Vec<URI> = info.items.into_iter().map(fetchable).collect();
     let request = FetchRequest {
         uris: &uris,
