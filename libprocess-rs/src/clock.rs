@@ -260,11 +260,15 @@ mod tests {
         let late = sender.clone();
         clock.schedule(
             clock.now() + Duration::from_secs(3600),
-            Box::new(move || drop(late.send("late"))),
+            Box::new(move || {
+                let _ = late.send("late");
+            }),
         );
         clock.schedule(
             clock.now() + Duration::from_millis(1),
-            Box::new(move || drop(sender.send("early"))),
+            Box::new(move || {
+                let _ = sender.send("early");
+            }),
         );
         assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok("early"));
     }

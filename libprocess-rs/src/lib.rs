@@ -24,8 +24,11 @@ mod mailbox;
 pub mod metrics;
 pub mod node;
 pub mod process;
+pub mod random;
 mod registry;
 mod resolve;
+pub mod sim;
+mod transport;
 pub mod wire;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -37,5 +40,7 @@ pub use http::{Request, Responder, Response, RouteOptions, StreamError, StreamWr
 pub use libprocess_types::{ParseUpidError, Time, TimerId, Upid};
 pub use node::Node;
 pub use process::{Gone, Process, ProcessId, ProcessRef};
+pub use random::{Random, SeededRandom, SystemRandom};
 pub use registry::{RouteInfo, RouteTarget, percent_decode};
 pub use resolve::{resolve_upid, resolve_upid_blocking};
+pub use transport::Transport;

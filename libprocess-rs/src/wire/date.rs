@@ -34,7 +34,7 @@ fn render(seconds: u64) -> String {
     format!(
         "{}, {day:02} {} {year} {:02}:{:02}:{:02} GMT",
         DAYS[(days % 7) as usize],
-        MONTHS[month as usize],
+        MONTHS[month],
         of_day / 3600,
         of_day / 60 % 60,
         of_day % 60
@@ -42,7 +42,7 @@ fn render(seconds: u64) -> String {
 }
 
 /// Year, month from 0 and day from 1 of a day counted from the epoch.
-fn civil_date(days: u64) -> (u64, u64, u64) {
+fn civil_date(days: u64) -> (u64, usize, u64) {
     let mut rest = days;
     let mut year = 1970;
     loop {
@@ -54,7 +54,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
         year += 1;
     }
     let february = if is_leap(year) { 29 } else { 28 };
-    let mut month = 0;
+    let mut month = 0_usize;
     for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
         if rest < length {
             break;

@@ -377,7 +377,7 @@ mod tests {
             "{HEAD}Transfer-Encoding: chunked\r\n\r\n{}",
             "80000\r\n".to_owned() + &"y".repeat(0x80000) + "\r\n"
         );
-        let many = many + &"80001\r\n".to_owned() + &"y".repeat(0x80001) + "\r\n";
+        let many = many + "80001\r\n" + &"y".repeat(0x80001) + "\r\n";
         assert_eq!(messages(many.as_bytes(), 100_000), Err("refused 413".into()));
     }
 
