@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::process::ExitCode;
 
-use mesos::flags::{FlagSet, Flags, Outcome};
+use mesos::flags::{FlagSet, Flags, Outcome, environment};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::logging::init_logging;
@@ -22,7 +22,9 @@ pub enum Started {
 /// Reads flags from all arguments (the program's name first) and the environment; prints help, version and errors.
 #[must_use]
 pub fn flags_or_exit(program: &str, set: &FlagSet, arguments: Vec<OsString>) -> Started {
-    match set.read(arguments.into_iter().skip(1), std::env::vars()) {
+    let read = environment::check(environment::of_process())
+        .and_then(|()| set.read(arguments.into_iter().skip(1), environment::of_process()));
+    match read {
         Ok(Outcome::Run(flags)) => {
             init_logging(&flags);
             Started::Run(Box::new(flags))
@@ -36,7 +38,7 @@ pub fn flags_or_exit(program: &str, set: &FlagSet, arguments: Vec<OsString>) -> 
             Started::End(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("{program}: {error}");
+            eprintln!("{program}: {}", error.describe());
             Started::End(ExitCode::FAILURE)
         }
     }

@@ -9,7 +9,7 @@ use super::spec::{FlagSpec, Kind, Rule, flags};
 use super::{FlagSet, agent_containers, checks, environment, logging};
 
 /// The agent with all its flags.
-pub static AGENT: FlagSet = FlagSet {
+pub static FLAGS: FlagSet = FlagSet {
     program: "mesos-agent",
     about: "runs the tasks that frameworks launch on this machine and reports to the master",
     tables: &[logging::HELP, logging::LOGGING, TABLE, agent_containers::TABLE],
@@ -31,12 +31,12 @@ const NO_DOMAINS: &str = environment::NO_DOMAINS;
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
 const NO_ATTACH: &str = "streams to and from containers are not there yet";
 const NO_DISK_WATCH: &str = "sandboxes are collected by age only, whatever the disk usage";
-const NO_CLEANUP: &str = "recovery only reconnects to executors yet";
 const NO_RECONFIGURATION: &str = "an agent can only restart with equal resources and attributes yet";
-const ALWAYS_STRICT: &str = "a recovery error always stops the agent";
 const ALL_FEATURES: &str = "an agent always announces what it can do";
 const NO_DOMAIN_SOCKETS: &str = "executors only connect over TCP yet";
 const NO_OVERSUBSCRIPTION: &str = "revocable resources from oversubscription are not there yet";
+const NO_ENVIRONMENT: &str = "the environment of executors cannot be replaced yet";
+const NO_RELATIVE_URIS: &str = "relative URIs are not completed yet";
 const NO_IP6: &str = "IPv6 addresses of containers are not there yet";
 
 fn in_temporary(path: &str) -> String {
@@ -83,7 +83,7 @@ pub static TABLE: &[FlagSpec] = flags! {
     "switch_user": Bool = Is("true"), Works, Any, "run tasks as their user";
     "http_heartbeat_interval": Duration = Is("30secs"), RefusedUnless(&[], NO_ATTACH), Any,
         "heartbeat of container attach streams";
-    "frameworks_home": Text = Is(""), Works, Any, "prefix for relative executor URIs";
+    "frameworks_home": Text = Is(""), RefusedUnless(&[], NO_RELATIVE_URIS), Any, "prefix for relative executor URIs";
     "registration_backoff_factor": Duration = Is("1secs"), Works, AtMost("1mins"), "base of registration backoff";
     "authentication_backoff_factor": Duration = Is("1secs"), RefusedUnless(&[], NO_AUTHENTICATION), Any,
         "base of authentication backoff";
@@ -91,7 +91,8 @@ pub static TABLE: &[FlagSpec] = flags! {
         "first authentication window";
     "authentication_timeout_max": Duration = Is("1mins"), RefusedUnless(&[], NO_AUTHENTICATION), Any,
         "largest authentication window";
-    "executor_environment_variables": Json = Unset, Works, Checked(checks::string_map, "a JSON object of strings"),
+    "executor_environment_variables": Json = Unset, RefusedUnless(&[], NO_ENVIRONMENT),
+        Checked(checks::string_map, "a JSON object of strings"),
         "complete environment given to executors, JSON";
     "executor_registration_timeout": Duration = Is("1mins"), Works, Any, "time for an executor to register";
     "executor_reregistration_timeout": Duration = Is("2secs"), Works, AtMost("15secs"),
@@ -107,12 +108,12 @@ pub static TABLE: &[FlagSpec] = flags! {
     "gc_non_executor_container_sandboxes": Bool = Is("false"), RefusedUnless(&[], NO_DISK_WATCH), Any,
         "also collect nested and standalone sandboxes";
     "disk_watch_interval": Duration = Is("1mins"), RefusedUnless(&[], NO_DISK_WATCH), Any, "disk usage check period";
-    "recover": Text = Is("reconnect"), RefusedUnless(&[], NO_CLEANUP), OneOf(&["reconnect", "cleanup"]),
+    "recover": Text = Is("reconnect"), Works, OneOf(&["reconnect", "cleanup"]),
         "reconnect or cleanup";
     "recovery_timeout": Duration = Is("15mins"), Works, Any, "how long executors wait for the agent";
     "reconfiguration_policy": Text = Is("equal"), RefusedUnless(&[], NO_RECONFIGURATION), OneOf(&["equal", "additive"]),
         "equal or additive: allowed changes on restart";
-    "strict": Bool = Is("true"), RefusedUnless(&[], ALWAYS_STRICT), Any, "fail on any recovery error";
+    "strict": Bool = Is("true"), Works, Any, "fail on any recovery error";
     "max_completed_executors_per_framework": Uint = Is("150"), Works, Any, "finished executors remembered";
     "agent_features": Json = Unset, RefusedUnless(&[], ALL_FEATURES), Any, "capabilities to announce, JSON";
     "firewall_rules": Json = Unset, RefusedUnless(&[], NO_FIREWALL), Any, "endpoints to disable";

@@ -105,3 +105,8 @@ pub fn check(environment: impl IntoIterator<Item = (String, String)>) -> Result<
     }
     Ok(())
 }
+
+/// The environment of this process. Variables that are not UTF-8 are none of ours and are left out.
+pub fn of_process() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -153,6 +153,15 @@ pub enum FlagsError {
     },
 }
 
+impl FlagsError {
+    /// The whole sentence for people: the error and everything behind it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+}
+
 fn suggestion(closest: Option<&str>) -> String {
     closest.map_or_else(
         || "; --help lists all".to_owned(),

@@ -10,7 +10,7 @@ use super::spec::{FlagSpec, Kind, Rule, flags};
 use super::{FlagSet, environment, logging};
 
 /// The master with all its flags.
-pub static MASTER: FlagSet = FlagSet {
+pub static FLAGS: FlagSet = FlagSet {
     program: "mesos-master",
     about: "keeps track of agents and frameworks and offers the resources of the ones to the others",
     tables: &[logging::HELP, logging::LOGGING, TABLE],
@@ -29,14 +29,12 @@ const NO_RECOVERED_AGENTS: &str = "a registry in memory recovers no agents that 
 const NO_REMOVAL_LIMIT: &str = "the removal of agents is not limited yet";
 const BUILT_IN_PAGE: &str = "the web page is built into the program";
 const NO_WHITELIST: &str = "agents cannot be excluded from offers yet";
-const NO_RANDOM_SORTER: &str = "only dominant resource fairness sorts roles and frameworks yet";
 const NO_AUTHENTICATION: &str = environment::NO_AUTHENTICATION;
 const NO_AUTHORIZATION: &str = environment::NO_AUTHORIZATION;
 const NO_FIREWALL: &str = environment::NO_FIREWALL;
 const NO_RATE_LIMITS: &str = "the messages of frameworks are not limited yet";
 const NO_MODULES: &str = environment::NO_MODULES;
 const NO_NETWORK_ISOLATOR: &str = "the isolator that needs the limit is not there yet";
-const NO_QUOTA: &str = "quota, which would need the wait, is not there yet";
 const NO_EVENT_STREAM: &str = "the event stream for operators is not there yet";
 const NO_REGISTRY_GC: &str = "entries of unreachable and gone agents are not pruned yet";
 const NO_PROFILER: &str = environment::NO_PROFILER;
@@ -76,9 +74,9 @@ pub static TABLE: &[FlagSpec] = flags! {
         Any, "web UI files";
     "whitelist": Path = Unset, RefusedUnless(&["*"], NO_WHITELIST), Any,
         "file with agent hostnames that may get offers; * for all";
-    "role_sorter" | "user_sorter": Text = Is("drf"), RefusedUnless(&[], NO_RANDOM_SORTER), OneOf(&["drf", "random"]),
+    "role_sorter" | "user_sorter": Text = Is("drf"), Works, OneOf(&["drf", "random"]),
         "sorter between roles";
-    "framework_sorter": Text = Is("drf"), RefusedUnless(&[], NO_RANDOM_SORTER), OneOf(&["drf", "random"]),
+    "framework_sorter": Text = Is("drf"), Works, OneOf(&["drf", "random"]),
         "sorter inside a role";
     "allocation_interval": Duration = Is("1secs"), Works, AboveZero, "time between allocation rounds";
     "cluster": Text = Unset, Works, Any, "cluster name shown in the UI";
@@ -110,9 +108,9 @@ pub static TABLE: &[FlagSpec] = flags! {
     "authenticators": Text = Is("crammd5"), RefusedUnless(&[], NO_AUTHENTICATION), Any,
         "SASL authenticator implementation";
     "allocator": Text = Is("hierarchical"), RefusedUnless(&[], NO_MODULES), Any, "allocator implementation";
-    "allocator_agent_recovery_factor": Float = Is("0.8"), RefusedUnless(&[], NO_QUOTA), Within(0.0, 1.0),
+    "allocator_agent_recovery_factor": Float = Is("0.8"), Works, Within(0.0, 1.0),
         "share of agents that ends allocation hold early";
-    "allocator_recovery_timeout": Duration = Is("10mins"), RefusedUnless(&[], NO_QUOTA), Any,
+    "allocator_recovery_timeout": Duration = Is("10mins"), Works, Any,
         "longest allocation hold after failover with quota";
     "fair_sharing_excluded_resource_names": List = Unset, Works, Any, "resources ignored by fair sharing";
     "filter_gpu_resources": Bool = Is("true"), Works, Any, "keep GPU agents from frameworks lacking GPU_RESOURCES";
@@ -149,7 +147,7 @@ pub static TABLE: &[FlagSpec] = flags! {
     "zk": TextOrFile = Unset, RefusedUnless(&[], NO_ZOOKEEPER), Any, "ZooKeeper URL, or file:// holding it";
     "ip_discovery_command": Text = Unset, RefusedUnless(&[], NO_DISCOVERY_COMMAND), Any,
         "program that prints the address to bind";
-    "require_agent_domain": Bool = Is("false"), RefusedUnless(&[], NO_DOMAINS), Any, "refuse agents without a domain";
+    "require_agent_domain": Bool = Is("false"), Works, Any, "refuse agents without a domain";
     "publish_per_framework_metrics": Bool = Is("true"), Works, Any, "publish metrics per framework";
     "domain": Json = Unset, RefusedUnless(&[], NO_DOMAINS), Checked(checks::fault_domain, "JSON with fault_domain"),
         "fault domain of the master";
