@@ -22,6 +22,8 @@ pub struct Holding {
 pub struct Agent {
     /// Its id.
     pub id: AgentId,
+    /// Its place in the order in which agents were added.
+    pub serial: u64,
     /// Its description.
     pub info: AgentInfo,
     /// Whether its resources may be offered.
@@ -52,9 +54,10 @@ pub struct Agent {
 
 impl Agent {
     /// An active agent that nobody holds anything of.
-    pub fn new(id: AgentId, info: AgentInfo, total: Resources) -> Self {
+    pub fn new(id: AgentId, serial: u64, info: AgentInfo, total: Resources) -> Self {
         let mut agent = Self {
             id,
+            serial,
             info,
             active: true,
             total,

@@ -25,7 +25,8 @@ impl HierarchicalAllocator {
             self.forget_agent(id);
         }
         let unavailability = info.unavailability;
-        let mut agent = Agent::new(id.clone(), info, total.unallocate());
+        self.agents_added += 1;
+        let mut agent = Agent::new(id.clone(), self.agents_added, info, total.unallocate());
         agent.maintenance = unavailability.map(Maintenance::new);
         self.ledger.count_total(&mut self.tree, &agent.total, &Resources::new());
         let slot = self.agents.insert(agent);

@@ -93,8 +93,9 @@ impl HierarchicalAllocator {
             self.agents.at_mut(*slot).changed = false;
         }
         slots.retain(|slot| self.rules.refuses_agent(self.agents.at(*slot)).is_none());
-        if self.options.agent_order == AgentOrder::Shuffled {
-            self.random.shuffle(&mut slots);
+        match self.options.agent_order {
+            AgentOrder::Shuffled => self.random.shuffle(&mut slots),
+            AgentOrder::Added => slots.sort_by_key(|slot| self.agents.at(*slot).serial),
         }
         let mut cycle = Cycle {
             headroom: (!self.quotas.is_empty()).then(|| Headroom::new(&self.tree)),

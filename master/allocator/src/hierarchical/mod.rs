@@ -53,6 +53,7 @@ pub struct HierarchicalAllocator {
     tastes_epoch: u64,
     /// Clients with minimums of their own.
     minimums: usize,
+    agents_added: u64,
     runs: u64,
     recovery: Option<Recovery>,
     scratch: Scratch,
@@ -90,6 +91,7 @@ impl HierarchicalAllocator {
             epoch: 0,
             tastes_epoch: 0,
             minimums: 0,
+            agents_added: 0,
             runs: 0,
             recovery: None,
             scratch: Scratch::default(),
