@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::builtin::VersionInfo;
 use crate::clock::Clock;
 use crate::error::NodeError;
 
@@ -49,6 +50,12 @@ pub struct NodeConfig {
     pub enable_profiler: bool,
     /// Requests per duration that the metrics endpoint answers; unlimited when absent.
     pub metrics_rate_limit: Option<(u32, Duration)>,
+    /// Realm of the built-in endpoints that only read; open to everybody when absent.
+    pub readonly_realm: Option<String>,
+    /// Realm of the built-in endpoints that change something; open to everybody when absent.
+    pub readwrite_realm: Option<String>,
+    /// What `/version` tells.
+    pub version: VersionInfo,
     /// The clock; the machine's when absent.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -68,6 +75,9 @@ impl Default for NodeConfig {
             io_threads: IO_THREADS,
             enable_profiler: false,
             metrics_rate_limit: Some((2, Duration::from_secs(1))),
+            readonly_realm: None,
+            readwrite_realm: None,
+            version: VersionInfo::default(),
             clock: None,
         }
     }
@@ -213,7 +223,7 @@ impl<F: Fn(&'static str) -> Option<String>> Variables<F> {
 }
 
 /// Reads a duration such as `1secs` or `1.5mins`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let unit_start = text.find(|letter: char| letter.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit_start);
     let nanos = match unit {

@@ -38,6 +38,7 @@ pub use error::NodeError;
 pub use http::recordio;
 pub use http::{Request, Responder, Response, RouteOptions, StreamError, StreamWriter};
 pub use libprocess_types::{ParseUpidError, Time, TimerId, Upid};
+pub use mailbox::QueuedEvents;
 pub use node::Node;
 pub use process::{Gone, Process, ProcessId, ProcessRef};
 pub use random::{Random, SeededRandom, SystemRandom};

@@ -60,6 +60,21 @@ pub(crate) enum Envelope<P: Process> {
     Terminate,
 }
 
+/// How many events of each kind wait for a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueuedEvents {
+    /// Messages.
+    pub messages: usize,
+    /// Dispatches and elapsed timers.
+    pub dispatches: usize,
+    /// HTTP requests.
+    pub http_requests: usize,
+    /// Exits of linked processes.
+    pub exits: usize,
+    /// Requests to terminate.
+    pub terminations: usize,
+}
+
 /// Where a process stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -267,11 +282,28 @@ pub(crate) trait AnyMailbox: Send + Sync {
     fn is_closed(&self) -> bool;
     /// Whether so much waits that connections should stop reading.
     fn is_crowded(&self) -> bool;
+    /// What waits.
+    fn queued_events(&self) -> QueuedEvents;
 }
 
 impl<P: Process> AnyMailbox for Mailbox<P> {
     fn core(&self) -> &MailboxCore {
         &self.core
+    }
+
+    fn queued_events(&self) -> QueuedEvents {
+        let queue = self.lock();
+        let mut events = QueuedEvents::default();
+        for envelope in &queue.envelopes {
+            match envelope {
+                Envelope::Message(_) => events.messages += 1,
+                Envelope::Http { .. } => events.http_requests += 1,
+                Envelope::Dispatch(_) | Envelope::Timer(_) => events.dispatches += 1,
+                Envelope::Exited(_) => events.exits += 1,
+                Envelope::Terminate => events.terminations += 1,
+            }
+        }
+        events
     }
 
     fn resolve_name(&self, name: &str) -> Name {

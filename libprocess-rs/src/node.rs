@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::http::auth::AccessRules;
 use crate::http::{Request, Responder};
 use crate::links::{LinkMode, Links};
-use crate::mailbox::{Mailbox, MailboxHandle, Stage};
+use crate::mailbox::{Mailbox, MailboxHandle, QueuedEvents, Stage};
 use crate::metrics::Metrics;
 use crate::process::{Process, ProcessId, ProcessRef};
 use crate::registry::{Registry, RouteInfo, RouteTarget};
@@ -210,6 +210,12 @@ impl Node {
             .iter()
             .map(|mailbox| mailbox.core().pid().id().to_owned())
             .collect()
+    }
+
+    /// How much waits for a process, not counting what it has begun to handle; nothing when there is no such process.
+    #[must_use]
+    pub fn queued_events(&self, id: &str) -> Option<QueuedEvents> {
+        self.0.registry.get(id).map(|mailbox| mailbox.queued_events())
     }
 
     /// The routes of a process, sorted by name; empty when there is no such process.
