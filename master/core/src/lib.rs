@@ -4,11 +4,38 @@
 //! and gives the [`Effect`]s to carry out. It performs no I/O, reads no clock and draws no random number that was not
 //! handed in. Readers use its accessors between steps.
 
+mod accept;
+mod agents;
+mod call_validation;
+mod calls;
+mod check_validation;
 mod config;
 mod effect;
+mod executors;
+mod framework_info;
+mod frameworks;
 mod input;
+mod invariants;
+mod kill;
+mod launch;
 mod master;
+mod messages;
 mod model;
+mod notify;
+mod offers;
+mod operator;
+mod pings;
+mod reconcile;
+mod recovery;
+mod registration;
+mod reregistration;
+mod status;
+mod step;
+mod subscribe;
+mod task_validation;
+mod tasks;
+mod unreachable;
+mod updates;
 
 pub use config::MasterConfig;
 pub use effect::{Change, Effect, Reply, Sender};
@@ -18,4 +45,4 @@ pub use model::{
     Agent, AgentConnection, Bounded, Connection, Framework, FrameworkState, Offer, RecentIds, Task, is_terminal,
 };
 
-pub use mesos_allocator::Resources;
+pub use mesos::resources::Resources;

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libprocess_types::{Time, Upid};
-use mesos::ids::{AgentId, FrameworkId, OfferId};
+use mesos::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use mesos_allocator::Allocator;
+use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
 use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
+use mesos_registrar::WriteId;
 use thiserror::Error;
 
 use crate::config::MasterConfig;
 use crate::effect::Effect;
-use crate::input::Input;
+use crate::input::{ObserverId, RequestId};
 use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
 
 /// How far a master is on its way to lead.
@@ -34,7 +36,6 @@ pub struct Master {
     pub(crate) allocator: Box<dyn Allocator>,
     pub(crate) phase: Phase,
     pub(crate) now: Time,
-    pub(crate) started: Option<Time>,
     pub(crate) elected: Option<Time>,
     pub(crate) frameworks: BTreeMap<FrameworkId, Framework>,
     pub(crate) completed_frameworks: Bounded<Framework>,
@@ -47,6 +48,61 @@ pub struct Master {
     pub(crate) offers: BTreeMap<OfferId, Offer>,
     pub(crate) counters: BTreeMap<&'static str, u64>,
     pub(crate) effects: Vec<Effect>,
+    /// Id of this master: the beginning of all ids that it gives.
+    pub(crate) id: MasterId,
+    pub(crate) next_framework: u64,
+    pub(crate) next_agent: u64,
+    pub(crate) next_offer: u64,
+    pub(crate) next_observer: u64,
+    pub(crate) next_write: u64,
+    /// What happens when a registry write is stored.
+    pub(crate) pending: BTreeMap<WriteId, Pending>,
+    /// Addresses of agents whose first registration is being stored.
+    pub(crate) registering: BTreeSet<Upid>,
+    /// Agents whose return is being stored.
+    pub(crate) reregistering: BTreeMap<AgentId, WriteId>,
+    /// Agents whose removal, in whatever way, is being stored.
+    pub(crate) leaving: BTreeSet<AgentId>,
+    pub(crate) observers: BTreeMap<ObserverId, AgentId>,
+    pub(crate) unreachable_tasks: BTreeMap<AgentId, BTreeMap<FrameworkId, Vec<TaskId>>>,
+}
+
+/// What waits for a registry write.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    /// An agent registers for the first time.
+    Admit {
+        upid: Upid,
+        message: Box<RegisterSlaveMessage>,
+    },
+    /// An agent registers again.
+    Readmit {
+        upid: Upid,
+        message: Box<ReregisterSlaveMessage>,
+    },
+    /// An agent is given up and may come back.
+    Unreachable {
+        agent_id: AgentId,
+        since: Box<TimeInfo>,
+        cause: String,
+    },
+    /// An agent is given up for good.
+    Gone {
+        agent_id: AgentId,
+        since: Box<TimeInfo>,
+        request: RequestId,
+    },
+    /// An agent is forgotten.
+    Remove {
+        agent_id: AgentId,
+        cause: String,
+        counter: &'static str,
+    },
+    /// Old entries are forgotten.
+    Prune {
+        unreachable: Vec<AgentId>,
+        gone: Vec<AgentId>,
+    },
 }
 
 impl Master {
@@ -57,7 +113,6 @@ impl Master {
             allocator,
             phase: Phase::Recovering,
             now: Time::EPOCH,
-            started: None,
             elected: None,
             frameworks: BTreeMap::new(),
             completed_frameworks: Bounded::new(config.max_completed_frameworks),
@@ -70,15 +125,20 @@ impl Master {
             offers: BTreeMap::new(),
             counters: BTreeMap::new(),
             effects: Vec::new(),
+            id: MasterId::new(config.info.id()),
+            next_framework: 0,
+            next_agent: 0,
+            next_offer: 0,
+            next_observer: 0,
+            next_write: 0,
+            pending: BTreeMap::new(),
+            registering: BTreeSet::new(),
+            reregistering: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            observers: BTreeMap::new(),
+            unreachable_tasks: BTreeMap::new(),
             config,
         }
-    }
-
-    /// Takes one input at a point in time and gives what is to be done, in order. Time never runs backwards.
-    pub fn step(&mut self, now: Time, input: Input) -> Vec<Effect> {
-        self.now = self.now.max(now);
-        let _ = input;
-        std::mem::take(&mut self.effects)
     }
 
     /// The settings.
@@ -172,16 +232,5 @@ impl Master {
     #[must_use]
     pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
         &self.counters
-    }
-
-    /// Checks that all parts of the state agree. Slow: meant for tests and simulation.
-    ///
-    /// # Errors
-    ///
-    /// Describes the first contradiction.
-    pub fn check_invariants(&self) -> Result<(), InvariantError> {
-        self.allocator
-            .check_invariants()
-            .map_err(|error| InvariantError(error.to_string()))
     }
 }

@@ -40,13 +40,15 @@ pub struct Agent {
     pub(crate) used: BTreeMap<FrameworkId, Resources>,
     pub(crate) tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
     pub(crate) executors: BTreeMap<FrameworkId, BTreeMap<ExecutorId, Arc<ExecutorInfo>>>,
+    /// Executors with open tasks that the agent did not report when it came back.
+    pub(crate) doubtful_executors: BTreeSet<(FrameworkId, ExecutorId)>,
     pub(crate) offers: BTreeSet<OfferId>,
     /// Tasks whose kill was asked and that have not ended: asked again when the agent comes back.
     pub(crate) killed_tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
     pub(crate) observer: ObserverId,
     pub(crate) missed_pings: u32,
-    /// A registry write that gives the agent up is on its way.
-    pub(crate) leaving: bool,
+    /// The last ping is not answered yet.
+    pub(crate) awaits_pong: bool,
 }
 
 impl Agent {

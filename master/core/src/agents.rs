@@ -1,0 +1,302 @@
+//! Registered agents: they lose their link, come back, change their resources, leave.
+//!
+//! Source: shared facts, `messages_flow.tsv`, `pitfalls.md` D6, D12.
+
+use std::collections::BTreeSet;
+
+use libprocess_types::Upid;
+use mesos::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use mesos::resources::format::HasResources;
+use mesos_allocator::api::AgentInfo as AllocatorAgent;
+use mesos_proto::internal::wire::messages::{
+    CheckpointResourcesMessage, ReconcileTasksMessage, ReregisterSlaveMessage, SlaveReregisteredMessage,
+    UnregisterSlaveMessage, UpdateSlaveMessage,
+};
+use mesos_proto::v0::mesos::TaskStatus;
+use mesos_proto::v0::mesos::task_status::{Reason, Source};
+use protobuf::MessageField;
+
+use crate::Resources;
+use crate::effect::{Change, Effect};
+use crate::input::MasterTimer;
+use crate::master::Master;
+use crate::model::{AgentConnection, is_terminal};
+use crate::registration::AgentDescription;
+use crate::status;
+
+impl Master {
+    /// The link to an agent broke. Its offers are withdrawn; its tasks stay as they are: whether they still run is
+    /// known when the agent is back, or when it is given up. (Calling tasks of frameworks that do not checkpoint lost
+    /// at once, while the agent may only have lost a connection, leaves them running without a master's knowledge.)
+    pub(crate) fn agent_exited(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if !agent.is_connected() {
+            tracing::debug!(agent_id = %id, "agent is already disconnected");
+            return;
+        }
+        let checkpoints = agent.info.checkpoint();
+        tracing::info!(agent_id = %id, checkpoints, "agent disconnected");
+        self.disconnect_agent(id);
+        if checkpoints {
+            self.set_timer(
+                MasterTimer::AgentReturn(id.clone()),
+                self.config.agent_reregister_timeout,
+            );
+        } else {
+            self.remove_agent(
+                id,
+                "the agent disconnected and does not checkpoint",
+                "master/slave_removals/reason_unhealthy",
+            );
+        }
+    }
+
+    pub(crate) fn disconnect_agent(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        agent.connection = AgentConnection::Disconnected;
+        agent.active = false;
+        let offers: Vec<OfferId> = agent.offers.iter().cloned().collect();
+        self.allocator.deactivate_agent(self.now, id);
+        for offer_id in offers {
+            self.rescind_offer(&offer_id);
+        }
+        self.publish(Change::AgentUpdated(id.clone()));
+    }
+
+    /// A disconnected agent has had its time to come back.
+    pub(crate) fn agent_return_timed_out(&mut self, id: &AgentId) {
+        if self.agents.get(id).is_some_and(|agent| !agent.is_connected()) {
+            self.mark_unreachable(id, "the agent did not come back in time after its connection broke");
+        }
+    }
+
+    /// An agent says farewell.
+    pub(crate) fn unregister_agent(&mut self, from: &Upid, message: &UnregisterSlaveMessage) {
+        self.count("master/messages_unregister_slave");
+        let id = AgentId::from(&*message.slave_id);
+        if self.agents.get(&id).is_some_and(|agent| agent.upid == *from) {
+            self.remove_agent(
+                &id,
+                "the agent unregistered",
+                "master/slave_removals/reason_unregistered",
+            );
+        } else {
+            tracing::warn!(agent_id = %id, upid = %from, "unregistration of an unknown agent ignored");
+        }
+    }
+
+    /// An agent that is registered here registers again: what it has is compared with what is known.
+    pub(crate) fn return_known_agent(
+        &mut self,
+        upid: &Upid,
+        id: &AgentId,
+        description: AgentDescription,
+        message: &ReregisterSlaveMessage,
+    ) {
+        self.displace_other_agent(upid, id);
+        let now = self.now;
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        if agent.upid != *upid {
+            if self.agent_upids.get(&agent.upid) == Some(id) {
+                self.agent_upids.remove(&agent.upid);
+            }
+            agent.upid = upid.clone();
+        }
+        self.agent_upids.insert(upid.clone(), id.clone());
+        let oversubscribed = agent.oversubscribed.clone();
+        agent.info = description.info;
+        agent.version = description.version;
+        agent.capabilities = description.capabilities;
+        agent.total = description.total;
+        agent.total += &oversubscribed;
+        agent.checkpointed = description.checkpointed;
+        agent.resource_version = description.resource_version;
+        agent.reregistered_time = Some(now);
+        agent.awaits_pong = false;
+        agent.missed_pings = 0;
+        let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
+        self.allocator.update_agent(now, id, info, Some(&agent.total));
+        self.effects.push(Effect::Link(upid.clone()));
+        self.reconcile_known_agent(id, message);
+        self.reconnect_agent(id);
+        let known: BTreeSet<FrameworkId> = self.frameworks.keys().cloned().collect();
+        self.settle_frameworks(upid, &message.frameworks, &known);
+        self.restore_checkpoint(id);
+        self.publish(Change::AgentUpdated(id.clone()));
+    }
+
+    fn reconnect_agent(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        if agent.connection == AgentConnection::Connected {
+            return;
+        }
+        agent.connection = AgentConnection::Connected;
+        agent.active = true;
+        self.cancel_timer(MasterTimer::AgentReturn(id.clone()));
+        self.allocator.activate_agent(self.now, id);
+    }
+
+    /// Tells the agent which tasks it should have, forgets executors that it does not have, repeats lost kills.
+    fn reconcile_known_agent(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
+        let Some(agent) = self.agents.get(id) else { return };
+        let upid = agent.upid.clone();
+        let reported: BTreeSet<(FrameworkId, TaskId)> = message
+            .tasks
+            .iter()
+            .map(|task| (FrameworkId::from(&*task.framework_id), TaskId::from(&*task.task_id)))
+            .collect();
+        let mut answer = SlaveReregisteredMessage::new();
+        answer.slave_id = Some(id.to_proto()).into();
+        answer.connection = Some(self.connection_info()).into();
+        answer.reconciliations = self.missing_tasks(id, &reported);
+        self.send(&upid, answer);
+        self.forget_missing_executors(id, message);
+        self.repeat_kills(id, message);
+    }
+
+    fn missing_tasks(&self, id: &AgentId, reported: &BTreeSet<(FrameworkId, TaskId)>) -> Vec<ReconcileTasksMessage> {
+        let Some(agent) = self.agents.get(id) else {
+            return Vec::new();
+        };
+        let mut reconciliations = Vec::new();
+        for (framework_id, task_ids) in &agent.tasks {
+            let Some(framework) = self.frameworks.get(framework_id) else {
+                continue;
+            };
+            let missing = task_ids
+                .iter()
+                .filter(|task_id| !reported.contains(&(framework_id.clone(), (*task_id).clone())));
+            let statuses: Vec<TaskStatus> = missing
+                .filter_map(|task_id| framework.tasks.get(task_id))
+                .map(|task| {
+                    let mut status = TaskStatus::new();
+                    status.task_id = Some(task.id.to_proto()).into();
+                    status.slave_id = Some(id.to_proto()).into();
+                    status.set_state(status::told_state(task));
+                    status.set_source(Source::SOURCE_MASTER);
+                    status.set_reason(Reason::REASON_RECONCILIATION);
+                    status.set_message("the master expects this task on the agent".to_owned());
+                    status.set_timestamp(self.now.as_secs_f64());
+                    status
+                })
+                .collect();
+            if !statuses.is_empty() {
+                tracing::warn!(agent_id = %id, %framework_id, count = statuses.len(), "agent lacks tasks, reconciling");
+                let mut reconciliation = ReconcileTasksMessage::new();
+                reconciliation.framework_id = Some(framework_id.to_proto()).into();
+                reconciliation.framework = Some((*framework.info).clone()).into();
+                reconciliation.statuses = statuses;
+                reconciliations.push(reconciliation);
+            }
+        }
+        reconciliations
+    }
+
+    /// Forgets executors that the agent does not have. One whose tasks are still open may have been launched after the
+    /// agent wrote its message: it is doubted, and forgotten when the agent disowns its last task.
+    fn forget_missing_executors(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
+        let reported: BTreeSet<(FrameworkId, ExecutorId)> = message
+            .executor_infos
+            .iter()
+            .map(|info| {
+                (
+                    FrameworkId::from(&*info.framework_id),
+                    ExecutorId::from(&*info.executor_id),
+                )
+            })
+            .collect();
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let missing: Vec<(FrameworkId, ExecutorId)> = agent
+            .executors
+            .iter()
+            .flat_map(|(framework_id, executors)| {
+                executors
+                    .keys()
+                    .map(|executor| (framework_id.clone(), executor.clone()))
+            })
+            .filter(|executor| !reported.contains(executor))
+            .collect();
+        agent.doubtful_executors.clear();
+        for (framework_id, executor_id) in missing {
+            if self.has_live_task(id, &framework_id, &executor_id) {
+                if let Some(agent) = self.agents.get_mut(id) {
+                    agent.doubtful_executors.insert((framework_id, executor_id));
+                }
+            } else {
+                self.remove_executor(id, &framework_id, &executor_id);
+            }
+        }
+    }
+
+    fn repeat_kills(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
+        for task in message.tasks.iter().filter(|task| !is_terminal(task.state())) {
+            let framework_id = FrameworkId::from(&*task.framework_id);
+            let task_id = TaskId::from(&*task.task_id);
+            let killed = self
+                .agents
+                .get(id)
+                .and_then(|agent| agent.killed_tasks.get(&framework_id));
+            if killed.is_some_and(|tasks| tasks.contains(&task_id)) {
+                self.send_kill(id, &framework_id, &task_id, MessageField::none());
+            }
+        }
+    }
+
+    /// Agents that do not keep their reservations themselves are told them again.
+    fn restore_checkpoint(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if agent.capabilities.resource_provider {
+            return;
+        }
+        let (upid, refinement) = (agent.upid.clone(), agent.capabilities.reservation_refinement);
+        let mut message = CheckpointResourcesMessage::new();
+        message.resources = agent.checkpointed.to_protobuf();
+        if !refinement && message.downgrade_resources().is_err() {
+            tracing::warn!(agent_id = %id, "checkpointed resources are not expressible for the agent, not sent");
+            return;
+        }
+        self.send(&upid, message);
+    }
+
+    /// An agent tells its oversubscribed resources and the version of its resources. The resource providers that it
+    /// may list are not followed yet.
+    pub(crate) fn update_agent(&mut self, mut message: UpdateSlaveMessage) {
+        self.count("master/messages_update_slave");
+        let id = AgentId::from(&*message.slave_id);
+        message.upgrade_resources();
+        let oversubscribed = match Resources::from_protobuf(&message.oversubscribed_resources) {
+            Ok(oversubscribed) => oversubscribed,
+            Err(error) => {
+                tracing::warn!(agent_id = %id, %error, "update of an agent with invalid resources dropped");
+                return;
+            }
+        };
+        let Some(agent) = self.agents.get_mut(&id) else {
+            tracing::warn!(agent_id = %id, "update of an unknown agent ignored");
+            return;
+        };
+        if let Some(version) = message.resource_version_uuid.take() {
+            agent.resource_version = Some(version);
+        }
+        let tells = !message.has_update_oversubscribed_resources() || message.update_oversubscribed_resources();
+        if !tells || agent.oversubscribed == oversubscribed {
+            return;
+        }
+        agent.total.subtract_available(&agent.oversubscribed.clone());
+        agent.total += &oversubscribed;
+        agent.oversubscribed = oversubscribed;
+        let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
+        self.allocator.update_agent(self.now, &id, info, Some(&agent.total));
+        let stale: Vec<OfferId> = agent.offers.iter().cloned().collect();
+        for offer_id in stale {
+            let revocable = self
+                .offers
+                .get(&offer_id)
+                .is_some_and(|offer| !offer.resources.revocable().is_empty());
+            if revocable {
+                self.rescind_offer(&offer_id);
+            }
+        }
+        self.publish(Change::AgentUpdated(id));
+    }
+}

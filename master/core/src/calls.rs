@@ -1,0 +1,226 @@
+//! Calls of the scheduler API, over HTTP and over libprocess.
+//!
+//! Failures are reported in the order in which Mesos does: the call itself, the framework, its principal, its
+//! connection, the stream id. Source: shared facts, `scheduler_calls.tsv`, `pitfalls.md` D7, D8.
+
+use std::collections::BTreeSet;
+
+use libprocess_types::Upid;
+use mesos::ids::FrameworkId;
+use mesos_proto::v0::mesos::{OperationState, OperationStatus};
+use mesos_proto::v0::scheduler::Call;
+use mesos_proto::v0::scheduler::call::{self, Type};
+
+use crate::call_validation;
+use crate::effect::{Change, Effect, Reply};
+use crate::framework_info;
+use crate::input::{RequestId, SchedulerCall, StreamId};
+use crate::master::{Master, Phase};
+use crate::model::Connection;
+use crate::notify::Notice;
+use crate::subscribe::Subscription;
+
+impl Master {
+    /// A call over HTTP.
+    pub(crate) fn scheduler_call(&mut self, call: SchedulerCall) {
+        let SchedulerCall {
+            request,
+            call,
+            principal,
+            stream_header,
+            new_stream,
+        } = call;
+        if self.phase == Phase::Recovering {
+            return self.reply(request, Reply::text(503, "the master has not finished recovery"));
+        }
+        if let Err(error) = call_validation::validate(&call, principal.as_deref()) {
+            return self.reply(request, Reply::text(400, format!("invalid scheduler call: {error}")));
+        }
+        if call.type_() == Type::SUBSCRIBE {
+            if stream_header.is_some() {
+                let text = "SUBSCRIBE opens a stream: the request must not have the header Mesos-Stream-Id";
+                return self.reply(request, Reply::text(400, text));
+            }
+            let subscribe = call.subscribe.unwrap_or_default();
+            return self.subscribe_stream(request, new_stream, subscribe, principal.as_deref());
+        }
+        let id = FrameworkId::from(&*call.framework_id);
+        if let Err(reply) = self.check_caller(&id, principal.as_deref(), stream_header.as_ref()) {
+            return self.reply(request, reply);
+        }
+        let reply = match call.type_() {
+            Type::UPDATE_FRAMEWORK => match self.update_framework(&id, call.update_framework.unwrap_or_default()) {
+                Ok(()) => Reply::empty(200),
+                Err(error) => Reply::text(400, error),
+            },
+            Type::UNKNOWN => Reply::text(501, "scheduler calls of this type are unknown here"),
+            _ => {
+                self.dispatch_call(&id, call);
+                Reply::empty(202)
+            }
+        };
+        self.reply(request, reply);
+    }
+
+    fn reply(&mut self, request: RequestId, reply: Reply) {
+        self.effects.push(Effect::Reply { request, reply });
+    }
+
+    /// Whether this client may speak for the framework on this stream.
+    fn check_caller(&self, id: &FrameworkId, principal: Option<&str>, stream: Option<&StreamId>) -> Result<(), Reply> {
+        let Some(framework) = self.frameworks.get(id) else {
+            return Err(Reply::text(400, format!("framework '{id}' is not known")));
+        };
+        if let (Some(principal), Some(own)) = (principal, framework.info.principal.as_deref())
+            && principal != own
+        {
+            let text = format!("principal '{principal}' is not that of the framework, '{own}'");
+            return Err(Reply::text(400, text));
+        }
+        let own = match framework.connection() {
+            None => return Err(Reply::text(403, format!("framework {id} is not subscribed"))),
+            Some(Connection::Process(upid)) => {
+                let text = format!("framework {id} is connected through libprocess, from {upid}");
+                return Err(Reply::text(403, text));
+            }
+            Some(Connection::Stream(own)) => own,
+        };
+        match stream {
+            None => Err(Reply::text(
+                400,
+                "all calls but SUBSCRIBE must have the header Mesos-Stream-Id",
+            )),
+            Some(stream) if stream != own => {
+                let text = format!("the stream '{stream}' is not the one of framework {id}");
+                Err(Reply::text(400, text))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A call over libprocess: failures are dropped, as there is nobody to answer.
+    pub(crate) fn process_call(&mut self, from: &Upid, call: Call) {
+        if let Err(error) = call_validation::validate(&call, None) {
+            tracing::warn!(upid = %from, %error, "invalid scheduler call dropped");
+            self.count("master/dropped_messages");
+            return;
+        }
+        if call.type_() == Type::SUBSCRIBE {
+            return self.subscribe_process(from, call.subscribe.unwrap_or_default());
+        }
+        let Some(id) = self.sent_by(from, &call.framework_id, "Call") else {
+            return;
+        };
+        match call.type_() {
+            Type::UPDATE_FRAMEWORK => {
+                if let Err(error) = self.update_framework(&id, call.update_framework.unwrap_or_default()) {
+                    self.notify(&id, Notice::Error(error));
+                }
+            }
+            Type::UNKNOWN => tracing::warn!(framework_id = %id, "call of unknown type dropped"),
+            _ => self.dispatch_call(&id, call),
+        }
+    }
+
+    fn dispatch_call(&mut self, id: &FrameworkId, call: Call) {
+        tracing::debug!(framework_id = %id, call = ?call.type_(), "scheduler call");
+        match call.type_() {
+            Type::TEARDOWN => self.teardown(id),
+            Type::ACCEPT => self.accept(id, call.accept.unwrap_or_default()),
+            Type::DECLINE => self.decline(id, &call.decline),
+            Type::REVIVE => self.revive(id, &call.revive.roles),
+            Type::SUPPRESS => self.suppress(id, &call.suppress.roles),
+            Type::KILL => self.kill(id, call.kill.unwrap_or_default()),
+            Type::SHUTDOWN => self.shut_executor_down(id, &call.shutdown),
+            Type::ACKNOWLEDGE => self.acknowledge(id, call.acknowledge.unwrap_or_default()),
+            Type::RECONCILE => self.reconcile(id, &call.reconcile),
+            Type::RECONCILE_OPERATIONS => self.reconcile_operations(id, &call.reconcile_operations),
+            Type::MESSAGE => self.message_to_executor(id, call.message.unwrap_or_default()),
+            Type::REQUEST => self.count("master/messages_resource_request"),
+            Type::ACCEPT_INVERSE_OFFERS | Type::DECLINE_INVERSE_OFFERS => {
+                tracing::warn!(framework_id = %id, "answer to inverse offers that were never made, ignored");
+            }
+            Type::ACKNOWLEDGE_OPERATION_STATUS => {
+                tracing::warn!(framework_id = %id, "acknowledgement of an operation that is not known, ignored");
+            }
+            Type::SUBSCRIBE | Type::UPDATE_FRAMEWORK | Type::UNKNOWN => {}
+        }
+    }
+
+    /// Lifts filters and suppression; no roles named means all.
+    pub(crate) fn revive(&mut self, id: &FrameworkId, roles: &[String]) {
+        self.count("master/messages_revive_offers");
+        let Some(roles) = self.roles_to_change(id, roles) else {
+            return;
+        };
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.suppressed_roles.retain(|role| !roles.contains(role));
+        }
+        self.allocator.revive_roles(self.now, id, &roles);
+    }
+
+    /// Stops offers; no roles named means all.
+    pub(crate) fn suppress(&mut self, id: &FrameworkId, roles: &[String]) {
+        self.count("master/messages_suppress_offers");
+        let Some(roles) = self.roles_to_change(id, roles) else {
+            return;
+        };
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.suppressed_roles.extend(roles.iter().cloned());
+        }
+        self.allocator.suppress_roles(self.now, id, &roles);
+    }
+
+    fn roles_to_change(&mut self, id: &FrameworkId, roles: &[String]) -> Option<BTreeSet<String>> {
+        let framework = self.frameworks.get(id)?;
+        if let Some(role) = roles.iter().find(|role| !framework.roles.contains(*role)) {
+            tracing::warn!(framework_id = %id, %role, "call names a role of which the framework is no member, dropped");
+            return None;
+        }
+        if roles.is_empty() {
+            return Some(framework.roles.clone());
+        }
+        Some(roles.iter().cloned().collect())
+    }
+
+    /// Changes the description of a framework that stays connected.
+    fn update_framework(&mut self, id: &FrameworkId, update: call::UpdateFramework) -> Result<(), String> {
+        let info = update.framework_info.unwrap_or_default();
+        let constraints = update.offer_constraints.into_option();
+        let Some(framework) = self.frameworks.get(id) else {
+            return Err(format!("framework {id} is not known"));
+        };
+        framework_info::validate(&info, &self.config)
+            .and_then(|()| framework_info::validate_update(&framework.info, &info))
+            .and_then(|()| framework_info::validate_options(&info, &update.suppressed_roles, constraints.as_ref()))
+            .map_err(|error| error.to_string())?;
+        let changed = *framework.info != info;
+        let subscription = Subscription {
+            info,
+            suppressed_roles: update.suppressed_roles.into_iter().collect(),
+            offer_constraints: constraints,
+            force: false,
+        };
+        self.update_framework_info(id, subscription);
+        if changed {
+            self.tell_agents_of_framework(id);
+        } else {
+            self.publish(Change::FrameworkUpdated(id.clone()));
+        }
+        Ok(())
+    }
+
+    /// No operation is ever known yet: each one asked about is answered so.
+    fn reconcile_operations(&mut self, id: &FrameworkId, reconcile: &call::ReconcileOperations) {
+        self.count("master/messages_reconcile_operations");
+        for operation in &reconcile.operations {
+            let mut status = OperationStatus::new();
+            status.operation_id = operation.operation_id.clone();
+            status.slave_id = operation.slave_id.clone();
+            status.resource_provider_id = operation.resource_provider_id.clone();
+            status.set_state(OperationState::OPERATION_UNKNOWN);
+            status.set_message("reconciliation: the operation is not known".to_owned());
+            self.notify(id, Notice::Operation(Box::new(status)));
+        }
+    }
+}

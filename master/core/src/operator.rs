@@ -1,0 +1,34 @@
+//! What operators may change.
+
+use crate::effect::{Effect, Reply};
+use crate::input::{OperatorCall, OperatorRequest};
+use crate::master::{Master, Phase};
+
+impl Master {
+    /// Carries an operator's call out. Authorisation was the shell's business.
+    pub(crate) fn operator(&mut self, request: OperatorRequest) {
+        let OperatorRequest {
+            request,
+            principal,
+            call,
+        } = request;
+        if self.phase == Phase::Recovering {
+            let reply = Reply::text(503, "the master has not finished recovery");
+            self.effects.push(Effect::Reply { request, reply });
+            return;
+        }
+        tracing::info!(?call, ?principal, "operator call");
+        match call {
+            OperatorCall::Teardown(id) => {
+                let reply = if self.frameworks.contains_key(&id) {
+                    self.teardown(&id);
+                    Reply::empty(200)
+                } else {
+                    Reply::text(400, format!("no framework {id} is known"))
+                };
+                self.effects.push(Effect::Reply { request, reply });
+            }
+            OperatorCall::MarkAgentGone(id) => self.mark_gone(request, &id),
+        }
+    }
+}

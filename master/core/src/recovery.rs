@@ -1,0 +1,133 @@
+//! Taking over from the registry, and keeping it small.
+//!
+//! Source: shared facts, `constants.tsv`, `pitfalls.md` D28, D30.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libprocess_types::Time;
+use mesos::ids::AgentId;
+use mesos_proto::v0::mesos::TimeInfo;
+use mesos_registrar::{Operation, Registry};
+
+use crate::effect::Effect;
+use crate::input::MasterTimer;
+use crate::master::{Master, Pending, Phase};
+use crate::model::RecentIds;
+use crate::status;
+
+impl Master {
+    /// The registry was read: the master leads from here on.
+    pub(crate) fn recovered(&mut self, registry: &Registry) {
+        if self.phase == Phase::Leading {
+            tracing::warn!("the registry was recovered before, ignored");
+            return;
+        }
+        for slave in &registry.slaves.slaves {
+            let id = AgentId::from(&*slave.info.id);
+            self.recovered_agents.insert(id, Arc::new((*slave.info).clone()));
+        }
+        for entry in &registry.unreachable.slaves {
+            self.unreachable_agents
+                .insert(AgentId::from(&*entry.id), (*entry.timestamp).clone());
+        }
+        for entry in &registry.gone.slaves {
+            self.gone_agents
+                .insert(AgentId::from(&*entry.id), (*entry.timestamp).clone());
+        }
+        self.phase = Phase::Leading;
+        self.elected = Some(self.now);
+        let expected = self.recovered_agents.len();
+        tracing::info!(agents = expected, "registry recovered, leading");
+        self.allocator.recover(self.now, expected, BTreeMap::new());
+        self.set_timer(MasterTimer::AllocationRound, self.config.allocation_interval);
+        self.set_timer(MasterTimer::RegistryCleanup, self.config.registry_gc_interval);
+        if expected > 0 {
+            self.set_timer(MasterTimer::AgentReregistration, self.config.agent_reregister_timeout);
+        }
+    }
+
+    /// Agents of the former leader that did not come back in time are unreachable. Too many of them are a sign that
+    /// something else is wrong: the master ends, so that an operator looks.
+    pub(crate) fn recovered_agents_timed_out(&mut self) {
+        let lost: Vec<AgentId> = self
+            .recovered_agents
+            .keys()
+            .filter(|id| !self.is_leaving(id) && !self.reregistering.contains_key(*id))
+            .cloned()
+            .collect();
+        let all = self.recovered_agents.len() + self.agents.len();
+        if all > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "numbers of agents are far below 2^52")]
+            let share = 100.0 * lost.len() as f64 / all as f64;
+            if share > self.config.recovery_agent_removal_limit {
+                let limit = self.config.recovery_agent_removal_limit;
+                self.effects.push(Effect::Abort(format!(
+                    "{} of {all} agents did not come back after failover: {share:.1}% is above the limit of {limit}% \
+                     (--recovery_agent_removal_limit)",
+                    lost.len()
+                )));
+                return;
+            }
+        }
+        for id in lost {
+            tracing::info!(agent_id = %id, "agent did not come back after failover");
+            let since = status::time_info(self.now);
+            let operation = Operation::MarkAgentUnreachable {
+                agent_id: id.clone(),
+                since: Box::new(since.clone()),
+            };
+            self.leaving.insert(id.clone());
+            let cause = "the agent did not come back after failover of the master".to_owned();
+            self.store(
+                vec![operation],
+                Pending::Unreachable {
+                    agent_id: id,
+                    since: Box::new(since),
+                    cause,
+                },
+            );
+        }
+    }
+
+    /// Forgets unreachable and gone agents that are too old or too many.
+    pub(crate) fn clean_registry(&mut self) {
+        self.set_timer(MasterTimer::RegistryCleanup, self.config.registry_gc_interval);
+        let unreachable = self.dispensable(&self.unreachable_agents);
+        let gone = self.dispensable(&self.gone_agents);
+        if unreachable.is_empty() && gone.is_empty() {
+            return;
+        }
+        let operation = Operation::Prune {
+            unreachable: unreachable.clone(),
+            gone: gone.clone(),
+        };
+        self.store(vec![operation], Pending::Prune { unreachable, gone });
+    }
+
+    fn dispensable(&self, agents: &RecentIds<AgentId, TimeInfo>) -> Vec<AgentId> {
+        let mut by_age: Vec<(i64, &AgentId)> = agents.iter().map(|(id, since)| (since.nanoseconds(), id)).collect();
+        by_age.sort();
+        let surplus = by_age.len().saturating_sub(self.config.registry_max_agent_count);
+        let old = by_age.iter().enumerate().filter(|(index, (since, _))| {
+            *index < surplus || self.now.saturating_since(time_of(*since)) > self.config.registry_max_agent_age
+        });
+        old.map(|(_, (_, id))| (*id).clone()).collect()
+    }
+
+    pub(crate) fn registry_cleaned(&mut self, unreachable: &[AgentId], gone: &[AgentId]) {
+        let returning: BTreeSet<&AgentId> = self.reregistering.keys().collect();
+        for id in unreachable.iter().filter(|id| !returning.contains(id)) {
+            self.unreachable_agents.remove(id);
+            self.unreachable_tasks.remove(id);
+        }
+        for id in gone {
+            self.gone_agents.remove(id);
+        }
+    }
+}
+
+fn time_of(nanoseconds: i64) -> Time {
+    Time::EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}
