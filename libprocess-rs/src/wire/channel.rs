@@ -22,7 +22,7 @@ const SLICES_MAX: usize = 64;
 const ANSWERS_BYTES: usize = 64 * 1024;
 /// How long a connection that has sent everything waits for the peer to close as well. Closing at once would make the
 /// system reset the connection when answers are unread, and the peer lose what it has not read yet.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
