@@ -14,6 +14,7 @@ pub mod agent;
 mod agent_containers;
 pub mod checks;
 pub mod environment;
+pub mod execute;
 mod error;
 mod help;
 pub mod logging;

@@ -177,7 +177,7 @@ impl Driver {
             Effect::Link(to) => context.link_reconnect(&to),
             Effect::SetTimer { timer, after } => {
                 context.delay(after, move |driver: &mut Self, context| {
-                    driver.apply(Input::TimerElapsed(timer), context)
+                    driver.apply(Input::TimerElapsed(timer), context);
                 });
             }
             Effect::Tell(callback) => self.tell(callback, context),

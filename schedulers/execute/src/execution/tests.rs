@@ -1,0 +1,148 @@
+//! The way of one task as notices and actions.
+
+use mesos::flags::Outcome;
+use mesos_proto::v1::scheduler::Event;
+
+use super::*;
+
+fn execution(arguments: &[&str]) -> Execution {
+    let all = ["--master=127.0.0.1:5050", "--name=hello", "--command=true"]
+        .iter()
+        .chain(arguments);
+    match mesos::flags::execute::FLAGS.read(all.map(Into::into), Vec::new()) {
+        Ok(Outcome::Run(flags)) => Execution::new(Request::from_flags(&flags, Some("root".into())).expect("valid")),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn event(json: &str) -> Notice {
+    Notice::Event(Box::new(mesos::json::from_str::<Event>(json).expect("an event")))
+}
+
+fn subscribed() -> Notice {
+    event(r#"{"type":"SUBSCRIBED","subscribed":{"framework_id":{"value":"F"}}}"#)
+}
+
+fn offer(resources: &str) -> Notice {
+    event(&format!(
+        r#"{{"type":"OFFERS","offers":{{"offers":[{{"id":{{"value":"O"}},"framework_id":{{"value":"F"}},"agent_id":{{"value":"A"}},"hostname":"h","resources":[{resources}]}}]}}}}"#
+    ))
+}
+
+fn scalar(name: &str, value: f64, more: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","type":"SCALAR","scalar":{{"value":{value}}},"allocation_info":{{"role":"r"}}{more}}}"#
+    )
+}
+
+fn update(state: &str, uuid: &str) -> Notice {
+    event(&format!(
+        r#"{{"type":"UPDATE","update":{{"status":{{"task_id":{{"value":"hello"}},"agent_id":{{"value":"A"}},"state":"{state}","source":"SOURCE_EXECUTOR"{uuid}}}}}}}"#
+    ))
+}
+
+fn calls(actions: &[Action]) -> Vec<call::Type> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Call(call) => Some(call.type_()),
+            _ => None,
+        })
+        .collect()
+}
+
+const ROOM: [&str; 2] = ["cpus", "mem"];
+
+#[test]
+fn the_first_offer_with_room_is_taken_and_later_ones_are_declined() {
+    let mut execution = execution(&[]);
+    execution.notice(&subscribed());
+    let small = scalar("cpus", 0.5, "");
+    assert_eq!(calls(&execution.notice(&offer(&small))), [call::Type::DECLINE]);
+    let enough = ROOM.map(|name| scalar(name, 4096.0, "")).join(",");
+    let actions = execution.notice(&offer(&enough));
+    let Action::Call(accept) = &actions[0] else {
+        panic!("{actions:?}")
+    };
+    let task = &accept.accept.operations[0].launch.task_infos[0];
+    assert_eq!((task.agent_id.value(), task.resources.len()), ("A", 2));
+    assert_eq!(actions[1], Action::Print("Submitted task 'hello' to agent 'A'".into()));
+    assert_eq!(
+        calls(&execution.notice(&offer(&enough))),
+        [call::Type::DECLINE, call::Type::SUPPRESS]
+    );
+}
+
+#[test]
+fn a_role_uses_its_reservations_first() {
+    let mut execution = execution(&["--role=r"]);
+    execution.notice(&subscribed());
+    let reserved = r#","reservations":[{"type":"STATIC","role":"r"}]"#;
+    let resources = [
+        scalar("cpus", 0.4, reserved),
+        scalar("cpus", 8.0, ""),
+        scalar("mem", 4096.0, ""),
+    ]
+    .join(",");
+    let actions = execution.notice(&offer(&resources));
+    let Action::Call(accept) = &actions[0] else {
+        panic!("{actions:?}")
+    };
+    let taken = &accept.accept.operations[0].launch.task_infos[0].resources;
+    let reserved: Vec<f64> = taken
+        .iter()
+        .filter(|resource| !resource.reservations.is_empty())
+        .map(|resource| resource.scalar.value())
+        .collect();
+    assert_eq!((reserved, taken.len()), (vec![0.4], 3));
+}
+
+#[test]
+fn updates_are_told_acknowledged_and_end_the_program() {
+    let uuid = r#","uuid":"MDEyMzQ1Njc4OWFiY2RlZg==""#;
+    for (state, success) in [
+        ("TASK_FINISHED", true),
+        ("TASK_FAILED", false),
+        ("TASK_LOST", false),
+        ("TASK_ERROR", false),
+    ] {
+        let mut execution = execution(&["--kill_after=1mins"]);
+        execution.notice(&subscribed());
+        let running = execution.notice(&update("TASK_RUNNING", uuid));
+        assert_eq!(calls(&running), [call::Type::ACKNOWLEDGE]);
+        assert_eq!(running.last(), Some(&Action::KillAfter(Duration::from_secs(60))));
+        assert!(
+            !execution
+                .notice(&update("TASK_RUNNING", uuid))
+                .contains(&Action::KillAfter(Duration::from_secs(60)))
+        );
+        let ended = execution.notice(&update(state, ""));
+        assert!(calls(&ended).is_empty(), "updates without uuid want no acknowledgement");
+        assert!(
+            matches!(ended.last(), Some(Action::End(result)) if result.is_ok() == success),
+            "{ended:?}"
+        );
+        assert_eq!(
+            ended[0],
+            Action::Print(format!("Received status update {state} for task 'hello'"))
+        );
+    }
+}
+
+#[test]
+fn a_new_stream_asks_for_what_was_missed() {
+    let mut execution = execution(&[]);
+    assert!(execution.teardown().is_none() && execution.kill().is_none());
+    execution.notice(&subscribed());
+    execution.notice(&offer(&ROOM.map(|name| scalar(name, 4096.0, "")).join(",")));
+    assert_eq!(calls(&execution.notice(&subscribed())), [call::Type::RECONCILE]);
+    assert_eq!(execution.kill().expect("launched").kill.task_id.value(), "hello");
+    assert_eq!(execution.teardown().expect("subscribed").framework_id.value(), "F");
+}
+
+#[test]
+fn an_error_of_the_master_ends_the_program_with_its_text() {
+    let mut execution = execution(&[]);
+    let actions = execution.notice(&event(r#"{"type":"ERROR","error":{"message":"no such role"}}"#));
+    assert!(matches!(&actions[..], [Action::End(Err(text))] if text.contains("no such role")));
+}
