@@ -42,7 +42,11 @@ impl Upid {
     /// Builds an address from its parts.
     #[must_use]
     pub fn new(id: impl Into<Arc<str>>, address: SocketAddrV4) -> Self {
-        Self { id: id.into(), address, host: None }
+        Self {
+            id: id.into(),
+            address,
+            host: None,
+        }
     }
 
     /// The empty address, `@0.0.0.0:0`: sender of anonymous posts.
@@ -59,8 +63,12 @@ impl Upid {
     ///
     /// Names the missing or bad part together with the whole text.
     pub fn parse_with(text: &str, resolve: impl FnOnce(&str) -> Option<Ipv4Addr>) -> Result<Self, ParseUpidError> {
-        let (id, rest) = text.split_once('@').ok_or_else(|| ParseUpidError::NoAt(text.to_owned()))?;
-        let (host, port) = rest.split_once(':').ok_or_else(|| ParseUpidError::NoColon(text.to_owned()))?;
+        let (id, rest) = text
+            .split_once('@')
+            .ok_or_else(|| ParseUpidError::NoAt(text.to_owned()))?;
+        let (host, port) = rest
+            .split_once(':')
+            .ok_or_else(|| ParseUpidError::NoColon(text.to_owned()))?;
         let digits_only = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let port = if digits_only { port.parse::<u16>().ok() } else { None };
         let port = port.ok_or_else(|| ParseUpidError::BadPort(text.to_owned()))?;
@@ -68,7 +76,11 @@ impl Upid {
             return Ok(Self::new(id, SocketAddrV4::new(ip, port)));
         }
         let ip = resolve(host).ok_or_else(|| ParseUpidError::UnknownHost(text.to_owned()))?;
-        Ok(Self { id: id.into(), address: SocketAddrV4::new(ip, port), host: Some(host.into()) })
+        Ok(Self {
+            id: id.into(),
+            address: SocketAddrV4::new(ip, port),
+            host: Some(host.into()),
+        })
     }
 
     /// The part before the `@`.
@@ -152,7 +164,12 @@ mod tests {
 
     #[test]
     fn every_form_of_the_facts_parses() {
-        for text in ["master@10.0.0.1:5050", "slave(1)@10.0.0.2:5051", "@0.0.0.0:0", "scheduler-a-b@127.0.0.1:1"] {
+        for text in [
+            "master@10.0.0.1:5050",
+            "slave(1)@10.0.0.2:5051",
+            "@0.0.0.0:0",
+            "scheduler-a-b@127.0.0.1:1",
+        ] {
             assert_eq!(text.parse::<Upid>().expect(text).to_string(), text);
         }
         assert!("@0.0.0.0:0".parse::<Upid>().expect("anonymous").is_anonymous());
@@ -172,11 +189,26 @@ mod tests {
     fn bad_forms_are_refused_with_their_reason() {
         let no_at = "master".parse::<Upid>();
         assert!(matches!(no_at, Err(ParseUpidError::NoAt(_))));
-        assert!(matches!("master@10.0.0.1".parse::<Upid>(), Err(ParseUpidError::NoColon(_))));
-        for text in ["m@10.0.0.1:", "m@10.0.0.1:x", "m@10.0.0.1:65536", "m@10.0.0.1:+1", "m@10.0.0.1:1:2"] {
-            assert!(matches!(text.parse::<Upid>(), Err(ParseUpidError::BadPort(_))), "{text}");
+        assert!(matches!(
+            "master@10.0.0.1".parse::<Upid>(),
+            Err(ParseUpidError::NoColon(_))
+        ));
+        for text in [
+            "m@10.0.0.1:",
+            "m@10.0.0.1:x",
+            "m@10.0.0.1:65536",
+            "m@10.0.0.1:+1",
+            "m@10.0.0.1:1:2",
+        ] {
+            assert!(
+                matches!(text.parse::<Upid>(), Err(ParseUpidError::BadPort(_))),
+                "{text}"
+            );
         }
-        assert!(matches!("m@nowhere:1".parse::<Upid>(), Err(ParseUpidError::UnknownHost(_))));
+        assert!(matches!(
+            "m@nowhere:1".parse::<Upid>(),
+            Err(ParseUpidError::UnknownHost(_))
+        ));
     }
 
     proptest! {
