@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use libprocess_types::{Time, Upid};
+use mesos::Message;
+use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
+use tracing::{debug, error};
 
 use crate::config::AgentConfig;
-use crate::effect::Effect;
-use crate::executor::Executor;
+use crate::counters::Counters;
+use crate::effect::{CheckpointWrite, Effect, ShutdownReason};
+use crate::executor::{Executor, ExecutorKey};
 use crate::framework::Framework;
-use crate::input::Input;
+use crate::input::{AgentTimer, Input};
+use crate::outbox::{Outbox, When};
 use crate::paths::Paths;
 use crate::random::Random;
-use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId};
+use crate::resource_format::upgrade;
+use crate::status_update_stream::{StatusUpdateStreams, StreamKey};
 
 /// Life of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +56,13 @@ pub struct Agent {
     pub(crate) checkpointed_resources: Vec<pb::Resource>,
     pub(crate) frameworks: IndexMap<FrameworkId, Framework>,
     pub(crate) completed_frameworks: VecDeque<Framework>,
-    pub(crate) out: Vec<Effect>,
+    pub(crate) streams: StatusUpdateStreams,
+    pub(crate) drain_config: Option<pb::DrainConfig>,
+    /// Checkpoints are read, executors are awaited.
+    pub(crate) reconnecting: bool,
+    pub(crate) shutdown_message: Option<String>,
+    pub(crate) counters: Counters,
+    pub(crate) out: Outbox,
 }
 
 impl Agent {
@@ -57,6 +70,10 @@ impl Agent {
     #[must_use]
     pub fn new(config: AgentConfig, now: Time) -> Self {
         let mut random = Random::new(config.seed);
+        let mut info = config.info.clone();
+        upgrade(&mut info.resources);
+        info.set_checkpoint(true);
+        info.id.clear();
         Self {
             paths: Paths::new(config.work_dir.clone()),
             resource_version: random.uuid().into_bytes(),
@@ -64,7 +81,7 @@ impl Agent {
             now,
             started: now,
             state: AgentState::Recovering,
-            info: config.info.clone(),
+            info,
             id: None,
             master: None,
             registration_bound: config.registration_backoff_factor * 2,
@@ -72,7 +89,12 @@ impl Agent {
             checkpointed_resources: Vec::new(),
             frameworks: IndexMap::new(),
             completed_frameworks: VecDeque::new(),
-            out: Vec::new(),
+            streams: StatusUpdateStreams::default(),
+            drain_config: None,
+            reconnecting: false,
+            shutdown_message: None,
+            counters: Counters::default(),
+            out: Outbox::default(),
             config,
         }
     }
@@ -81,11 +103,90 @@ impl Agent {
     pub fn step(&mut self, now: Time, input: Input) -> Vec<Effect> {
         self.now = now;
         self.handle(input);
-        std::mem::take(&mut self.out)
+        self.finish_recovery_if_all_are_back();
+        self.out.take()
     }
 
     fn handle(&mut self, input: Input) {
-        drop(input);
+        match input {
+            Input::Recovered(state) => self.recover(*state),
+            Input::MasterDetected(master) => self.master_detected(master),
+            Input::Message { from, message } => self.handle_message(&from, message),
+            Input::Exited { upid } => debug!(%upid, "a linked process went away"),
+            Input::Timer(timer) => self.timer_elapsed(timer),
+            Input::ExecutorCall { request, stream, call } => self.executor_call(request, stream, *call),
+            Input::ExecutorStreamClosed { stream } => self.executor_stream_closed(stream),
+            Input::LaunchFinished { container_id, result } => self.launch_finished(&container_id, result),
+            Input::ContainerTerminated {
+                container_id,
+                termination,
+            } => {
+                self.container_terminated(&container_id, &termination);
+            }
+            Input::ContainerUpdateFailed { container_id, error } => {
+                self.container_update_failed(&container_id, &error);
+            }
+            Input::CheckpointFailed { path, error } => {
+                error!(path = %path.display(), error, "a checkpoint could not be written");
+                let message = format!("'{}' could not be written: {error}", path.display());
+                self.emit(Effect::Shutdown {
+                    reason: ShutdownReason::Failed { message },
+                });
+            }
+            Input::UnregisterRequested { by } => self.unregister(&by),
+        }
+    }
+
+    fn timer_elapsed(&mut self, timer: AgentTimer) {
+        match timer {
+            AgentTimer::Registration => self.attempt_registration(),
+            AgentTimer::PingTimeout => self.ping_timed_out(),
+            AgentTimer::ExecutorRegistration { container_id } => self.executor_registration_timed_out(&container_id),
+            AgentTimer::ExecutorShutdown { container_id } => self.executor_shutdown_timed_out(container_id),
+            AgentTimer::ExecutorHeartbeat { stream } => self.send_executor_heartbeat(stream),
+            AgentTimer::ExecutorReregistration => self.executor_reregistration_timed_out(),
+            AgentTimer::ExecutorReconnectRetry => self.reconnect_again(),
+            AgentTimer::StatusUpdateRetry { framework_id, task_id } => {
+                self.status_update_unacknowledged(framework_id, task_id);
+            }
+        }
+    }
+
+    pub(crate) fn emit(&mut self, effect: Effect) {
+        self.out.push(When::Now, effect);
+    }
+
+    pub(crate) fn send(&mut self, when: When, to: &Upid, message: impl Into<Message>) {
+        self.out.push(
+            when,
+            Effect::Send {
+                to: to.clone(),
+                message: message.into(),
+            },
+        );
+    }
+
+    pub(crate) fn write(&mut self, write: CheckpointWrite) {
+        self.out.write(write);
+    }
+
+    pub(crate) fn set_timer(&mut self, timer: AgentTimer, after: Duration) {
+        self.emit(Effect::SetTimer { timer, after });
+    }
+
+    pub(crate) fn cancel_timer(&mut self, timer: AgentTimer) {
+        self.emit(Effect::CancelTimer(timer));
+    }
+
+    pub(crate) fn executor_by(&self, key: &ExecutorKey) -> Option<&Executor> {
+        self.executor(&key.framework_id, &key.executor_id)
+    }
+
+    pub(crate) fn executor_mut(&mut self, key: &ExecutorKey) -> Option<&mut Executor> {
+        self.frameworks
+            .get_mut(&key.framework_id)?
+            .executors
+            .get_mut(&key.executor_id)
     }
 
     /// What it was configured with.
@@ -140,6 +241,31 @@ impl Agent {
     #[must_use]
     pub fn checkpointed_resources(&self) -> &[pb::Resource] {
         &self.checkpointed_resources
+    }
+
+    /// The drain that the agent is in, when it is in one.
+    #[must_use]
+    pub fn drain_config(&self) -> Option<&pb::DrainConfig> {
+        self.drain_config.as_ref()
+    }
+
+    /// What it counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Updates of a task that wait for an acknowledgement, oldest first.
+    pub fn pending_updates(
+        &self,
+        framework: &FrameworkId,
+        task: &TaskId,
+    ) -> impl Iterator<Item = &internal::StatusUpdate> {
+        let key = StreamKey {
+            framework_id: framework.clone(),
+            task_id: task.clone(),
+        };
+        self.streams.pending(&key)
     }
 
     /// Frameworks with work here, in the order of their arrival.

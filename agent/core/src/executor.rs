@@ -8,6 +8,8 @@ use mesos_proto::v0::mesos as pb;
 
 use crate::input::ExecutorStreamId;
 use crate::paths::RunPaths;
+use crate::status_update_stream::is_terminal;
+use crate::tasks::task_from_info;
 use mesos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 
 /// Life of an executor.
@@ -42,6 +44,29 @@ pub struct PendingTermination {
     pub(crate) message: Option<String>,
 }
 
+/// Names an executor on the agent, whatever its run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutorKey {
+    /// Its framework.
+    pub framework_id: FrameworkId,
+    /// The executor.
+    pub executor_id: ExecutorId,
+}
+
+/// Why a status update does not change a task.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaskUpdateError {
+    /// The executor has no such task.
+    #[error("the executor has no such task")]
+    Unknown,
+    /// The task ended before.
+    #[error("the task has ended before, in state {0:?}")]
+    Terminated(pb::TaskState),
+    /// The task was never handed to the executor.
+    #[error("the task was not delivered yet, only a terminal state is possible")]
+    Undelivered,
+}
+
 /// An executor: one run of it, in one container.
 #[derive(Clone, Debug)]
 pub struct Executor {
@@ -62,6 +87,8 @@ pub struct Executor {
     pub(crate) completed: VecDeque<pb::Task>,
     pub(crate) container_status: Option<pb::ContainerStatus>,
     pub(crate) pending_termination: Option<PendingTermination>,
+    /// Kills asked for while a v1 executor was disconnected.
+    pub(crate) waiting_kills: IndexMap<TaskId, Option<pb::KillPolicy>>,
     pub(crate) ever_sent_task: bool,
 }
 
@@ -146,12 +173,136 @@ impl Executor {
         self.container_status.as_ref()
     }
 
+    pub(crate) fn new(
+        framework_id: FrameworkId,
+        info: pb::ExecutorInfo,
+        container_id: ContainerId,
+        paths: RunPaths,
+    ) -> Self {
+        Self {
+            id: ExecutorId::from(&*info.executor_id),
+            framework_id,
+            info,
+            container_id,
+            paths,
+            checkpoint: false,
+            generated_for_command_task: false,
+            user: None,
+            state: ExecutorState::Registering,
+            connection: ExecutorConnection::Unknown,
+            queued: IndexMap::new(),
+            queued_groups: Vec::new(),
+            launched: IndexMap::new(),
+            terminated: IndexMap::new(),
+            completed: VecDeque::new(),
+            container_status: None,
+            pending_termination: None,
+            waiting_kills: IndexMap::new(),
+            ever_sent_task: false,
+        }
+    }
+
+    /// Registered, and with somewhere to send messages to.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let reachable = matches!(
+            self.connection,
+            ExecutorConnection::Libprocess(_) | ExecutorConnection::Http(Some(_))
+        );
+        self.state == ExecutorState::Running && reachable
+    }
+
     pub(crate) fn has_task(&self, task: &TaskId) -> bool {
         self.queued.contains_key(task) || self.launched.contains_key(task) || self.terminated.contains_key(task)
     }
 
     pub(crate) fn has_incomplete_tasks(&self) -> bool {
         !self.queued.is_empty() || !self.launched.is_empty() || !self.terminated.is_empty()
+    }
+
+    /// Names the executor.
+    #[must_use]
+    pub fn key(&self) -> ExecutorKey {
+        ExecutorKey {
+            framework_id: self.framework_id.clone(),
+            executor_id: self.id.clone(),
+        }
+    }
+
+    /// Whether a task ended here and is done with.
+    pub(crate) fn has_completed_task(&self, task: &TaskId) -> bool {
+        self.completed
+            .iter()
+            .any(|completed| completed.task_id.value() == task.as_str())
+    }
+
+    /// The group that a queued task belongs to.
+    pub(crate) fn queued_group(&self, task: &TaskId) -> Option<&pb::TaskGroupInfo> {
+        self.queued_groups
+            .iter()
+            .find(|group| group.tasks.iter().any(|member| member.task_id.value() == task.as_str()))
+    }
+
+    fn dequeue(&mut self, task: &TaskId) -> Option<pb::TaskInfo> {
+        let info = self.queued.shift_remove(task)?;
+        let queued = &self.queued;
+        // A group goes when its last member does: it is delivered or killed as a whole.
+        self.queued_groups.retain(|group| {
+            group
+                .tasks
+                .iter()
+                .any(|member| queued.contains_key(member.task_id.value()))
+        });
+        Some(info)
+    }
+
+    /// Moves a queued task to the launched ones; gives its description for delivery.
+    pub(crate) fn launch_task(&mut self, task: &TaskId) -> Option<pb::TaskInfo> {
+        let info = self.dequeue(task)?;
+        self.launched
+            .insert(task.clone(), task_from_info(&info, &self.framework_id));
+        self.ever_sent_task = true;
+        Some(info)
+    }
+
+    /// Brings a task's record up to date.
+    pub(crate) fn update_task(&mut self, task_id: &TaskId, status: &pb::TaskStatus) -> Result<(), TaskUpdateError> {
+        let terminal = is_terminal(status.state());
+        let mut task = if self.queued.contains_key(task_id) {
+            if !terminal {
+                return Err(TaskUpdateError::Undelivered);
+            }
+            let info = self.dequeue(task_id).ok_or(TaskUpdateError::Unknown)?;
+            task_from_info(&info, &self.framework_id)
+        } else if let Some(task) = self.launched.get_mut(task_id) {
+            if !terminal {
+                note_status(task, status);
+                return Ok(());
+            }
+            self.launched.shift_remove(task_id).ok_or(TaskUpdateError::Unknown)?
+        } else if let Some(task) = self.terminated.get(task_id) {
+            return Err(TaskUpdateError::Terminated(task.state()));
+        } else {
+            return Err(TaskUpdateError::Unknown);
+        };
+        note_status(&mut task, status);
+        self.terminated.insert(task_id.clone(), task);
+        Ok(())
+    }
+
+    /// Moves a terminated task to the completed ones and forgets the oldest beyond `limit`.
+    pub(crate) fn complete_task(&mut self, task_id: &TaskId, limit: usize) {
+        if let Some(task) = self.terminated.shift_remove(task_id) {
+            self.completed.push_back(task);
+        }
+        while self.completed.len() > limit {
+            self.completed.pop_front();
+        }
+    }
+
+    /// Moves what was launched to the terminated tasks as it is; nobody waits for their last state.
+    pub(crate) fn abandon_launched_tasks(&mut self) {
+        self.terminated.extend(std::mem::take(&mut self.launched));
     }
 
     /// Resources of the executor and of its queued and launched tasks.
@@ -167,4 +318,13 @@ impl Executor {
             .cloned()
             .collect()
     }
+}
+
+/// Adds a status to a task's history; repetitions of a state replace each other.
+fn note_status(task: &mut pb::Task, status: &pb::TaskStatus) {
+    if task.statuses.last().is_some_and(|last| last.state() == status.state()) {
+        task.statuses.pop();
+    }
+    task.statuses.push(status.clone());
+    task.set_state(status.state());
 }

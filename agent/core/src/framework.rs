@@ -9,6 +9,12 @@ use mesos_proto::v0::mesos as pb;
 use crate::executor::{Executor, ExecutorState};
 use mesos::ids::{ExecutorId, FrameworkId, TaskId};
 
+/// The framework tells lost tasks apart: it knows TASK_DROPPED, TASK_GONE and their like, and not only TASK_LOST.
+pub(crate) fn is_partition_aware(info: &pb::FrameworkInfo) -> bool {
+    let aware = pb::framework_info::capability::Type::PARTITION_AWARE;
+    info.capabilities.iter().any(|capability| capability.type_() == aware)
+}
+
 /// Life of a framework on an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameworkState {
@@ -99,8 +105,49 @@ impl Framework {
         self.executor_of(task).is_some()
     }
 
+    /// What a task is told that was never launched.
+    pub(crate) fn dropped_state(&self) -> pb::TaskState {
+        if is_partition_aware(&self.info) {
+            pb::TaskState::TASK_DROPPED
+        } else {
+            pb::TaskState::TASK_LOST
+        }
+    }
+
+    /// What a task is told that ran and is no more, through no fault of its own.
+    pub(crate) fn gone_state(&self) -> pb::TaskState {
+        if is_partition_aware(&self.info) {
+            pb::TaskState::TASK_GONE
+        } else {
+            pb::TaskState::TASK_LOST
+        }
+    }
+
     pub(crate) fn executor_of(&self, task: &TaskId) -> Option<&Executor> {
         self.executors.values().find(|executor| executor.has_task(task))
+    }
+
+    pub(crate) fn executor_of_mut(&mut self, task: &TaskId) -> Option<&mut Executor> {
+        self.executors.values_mut().find(|executor| executor.has_task(task))
+    }
+
+    /// The record of a launched or terminated task.
+    pub(crate) fn task_mut(&mut self, task: &TaskId) -> Option<&mut pb::Task> {
+        let executor = self.executor_of_mut(task)?;
+        if executor.launched.contains_key(task) {
+            executor.launched.get_mut(task)
+        } else {
+            executor.terminated.get_mut(task)
+        }
+    }
+
+    /// Whether a task ended here and is done with, as far as the history goes.
+    #[must_use]
+    pub fn has_completed_task(&self, task: &TaskId) -> bool {
+        self.executors
+            .values()
+            .chain(&self.completed_executors)
+            .any(|executor| executor.has_completed_task(task))
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -12,7 +12,7 @@ use mesos_proto::v0::executor;
 use mesos_proto::v0::mesos as pb;
 
 use crate::recovery::RecoveredState;
-use mesos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use mesos::ids::{ContainerId, FrameworkId, TaskId};
 
 /// Names one answer that an HTTP client waits for. The shell hands it out; the core gives it back once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,11 +60,6 @@ pub enum AgentTimer {
         framework_id: FrameworkId,
         /// The task.
         task_id: TaskId,
-    },
-    /// An operation status update was not acknowledged in time.
-    OperationUpdateRetry {
-        /// Version 4 UUID of the operation, 16 raw bytes.
-        operation_uuid: Vec<u8>,
     },
 }
 

@@ -3,20 +3,41 @@
 //! draws no random number that was not seeded, and touches no disk, process or socket: the agent program and the
 //! simulation do that, each in its own way.
 
+mod adoption;
 pub mod agent;
+pub mod checkpoint;
+mod command_executor;
 pub mod config;
+mod counters;
 pub mod effect;
+mod environment;
 pub mod executor;
+mod executor_lifecycle;
+mod executor_registration;
 pub mod framework;
+mod frameworks;
 pub mod input;
+mod invariants;
+mod kill;
+mod messages;
+mod operations;
+mod outbox;
 pub mod paths;
 mod random;
 pub mod recovery;
+mod registration;
+mod resource_format;
+mod run_task;
+pub mod status_update_stream;
+mod status_updates;
+mod tasks;
+mod termination;
 
 pub use agent::{Agent, AgentState};
 pub use config::{AgentConfig, RecoverMode, Strictness};
+pub use counters::Counters;
 pub use effect::{CheckpointWrite, ContainerLaunch, Durability, Effect, ShutdownReason};
-pub use executor::{Executor, ExecutorConnection, ExecutorState};
+pub use executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState};
 pub use framework::{Framework, FrameworkState};
 pub use input::{AgentTimer, ContainerTermination, ExecutorStreamId, Input, RequestId};
 pub use random::Random;

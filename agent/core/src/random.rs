@@ -17,7 +17,7 @@ impl Random {
     pub fn new(seed: u128) -> Self {
         Self {
             high: (seed >> 64) as u64,
-            low: (seed & u128::from(u64::MAX)) as u64,
+            low: u64::try_from(seed & u128::from(u64::MAX)).unwrap_or_default(),
         }
     }
 
