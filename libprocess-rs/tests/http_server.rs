@@ -390,6 +390,18 @@ async fn connections_end_when_the_client_asks() {
 }
 
 #[tokio::test]
+async fn answers_may_end_the_connection() {
+    let (node, _) = start(|_| {}).await;
+    let mut client = Raw::connect(&node).await;
+    client
+        .send("GET /last HTTP/1.1\r\nHost: x\r\n\r\nGET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.header("Connection"), Some("close"));
+    client.expect_closed().await;
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn half_closed_clients_get_their_answer() {
     let (node, _) = start(|_| {}).await;
     let mut client = Raw::connect(&node).await;

@@ -34,12 +34,12 @@ use crate::node::Node;
 
 /// Requests of one connection that are in progress at a time.
 const IN_PROGRESS_MAX: usize = 16;
-/// Bytes read at once.
+/// Bytes read at once while requests are in progress.
 const READ_BYTES: usize = 16 * 1024;
+/// Bytes read at once by a connection that has nothing to do; this much memory it costs.
+const READ_BYTES_IDLE: usize = 2 * 1024;
 /// Unsent bytes above which no more of an answer is prepared.
 const UNSENT_BYTES_HIGH: usize = 64 * 1024;
-/// A write buffer that grew beyond this gives its memory back.
-const UNSENT_BYTES_KEPT: usize = 256 * 1024;
 /// How long a client that has closed its sending side may wait for an answer.
 const HALF_CLOSED_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may take nothing of an answer that is not streamed.
@@ -160,8 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn is_done(&self) -> bool {
-        let idle = self.in_progress.is_empty() && self.sending.is_none() && self.outgoing.is_empty();
-        idle && (self.closing || self.read_closed)
+        let sent = self.sending.is_none() && self.outgoing.is_empty();
+        sent && (self.closing || (self.read_closed && self.in_progress.is_empty()))
     }
 
     /// Reads requests out of what has arrived; true when one was completed or refused.
@@ -419,7 +419,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if progressed {
             self.impatience = None;
-            if self.outgoing.is_empty() && self.outgoing.capacity() > UNSENT_BYTES_KEPT {
+            if self.outgoing.is_empty() && self.is_idle() {
+                // An idle connection keeps no memory of the answers it carried.
                 self.outgoing = BytesMut::new();
             }
         }
@@ -444,7 +445,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(false)
             };
         }
-        self.incoming.reserve(READ_BYTES);
+        let idle = self.incoming.is_empty() && self.is_idle();
+        self.incoming.reserve(if idle { READ_BYTES_IDLE } else { READ_BYTES });
         match tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), task, &mut self.incoming) {
             Poll::Ready(Ok(0)) => {
                 self.read_closed = true;
@@ -462,6 +464,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => Ok(false),
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.in_progress.is_empty() && self.sending.is_none() && matches!(self.reading, Reading::Head)
     }
 
     fn is_streaming(&self) -> bool {

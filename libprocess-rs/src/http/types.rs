@@ -4,6 +4,7 @@
 //! answers at once or later, from any thread. Nothing here reads or writes sockets.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -214,7 +215,14 @@ struct StreamState {
     finished: bool,
     reader_gone: bool,
     waker: Option<Waker>,
+    room_wakers: Vec<Waker>,
     close_hooks: Vec<CloseHook>,
+}
+
+impl StreamState {
+    fn has_room(&self) -> bool {
+        self.queued_bytes <= STREAM_QUEUE_BYTES_MAX / 2 && self.queue.len() <= STREAM_QUEUE_CHUNKS_MAX / 2
+    }
 }
 
 #[derive(Clone, Default)]
@@ -262,6 +270,19 @@ impl StreamWriter {
             waker.wake();
         }
         Ok(())
+    }
+
+    /// Completes when half of the queue or more is free, or the stream is closed; for producers that can wait.
+    pub fn room(&self) -> impl Future<Output = ()> + Send + 'static {
+        let shared = self.0.clone();
+        poll_fn(move |task| {
+            let mut state = shared.lock();
+            if state.has_room() || state.finished || state.reader_gone {
+                return Poll::Ready(());
+            }
+            state.room_wakers.push(task.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// Calls `hook` once the client has gone or the stream has ended; at once when that is so already.
@@ -319,6 +340,13 @@ impl Stream for StreamReader {
         let mut state = self.0.lock();
         if let Some(chunk) = state.queue.pop_front() {
             state.queued_bytes -= chunk.len();
+            let wakers = if state.has_room() {
+                std::mem::take(&mut state.room_wakers)
+            } else {
+                Vec::new()
+            };
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
             return Poll::Ready(Some(chunk));
         }
         if state.finished {
@@ -336,7 +364,9 @@ impl Drop for StreamReader {
         state.queue.clear();
         state.queued_bytes = 0;
         let hooks = std::mem::take(&mut state.close_hooks);
+        let wakers = std::mem::take(&mut state.room_wakers);
         drop(state);
+        wakers.into_iter().for_each(Waker::wake);
         for hook in hooks {
             hook();
         }
@@ -346,5 +376,67 @@ impl Drop for StreamReader {
 impl std::fmt::Debug for StreamReader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("StreamReader").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    #[test]
+    fn queues_are_bounded_in_bytes_and_chunks() {
+        let (writer, _reader) = stream();
+        let large = Bytes::from(vec![0; STREAM_QUEUE_BYTES_MAX * 2]);
+        assert_eq!(
+            writer.write(large.clone()),
+            Ok(()),
+            "one chunk of any size fits an empty queue"
+        );
+        assert_eq!(writer.write(Bytes::from_static(b"x")), Err(StreamError::Full));
+        let (writer, _reader) = stream();
+        let accepted = (0..)
+            .take_while(|_| writer.write(Bytes::from_static(b"x")).is_ok())
+            .count();
+        assert_eq!(accepted, STREAM_QUEUE_CHUNKS_MAX);
+    }
+
+    #[test]
+    fn close_hooks_run_once_whoever_ends() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let hook = |calls: &Arc<AtomicUsize>| {
+            let calls = Arc::clone(calls);
+            move || drop(calls.fetch_add(1, Ordering::Relaxed).to_string())
+        };
+        let (writer, reader) = stream();
+        writer.on_close(hook(&calls));
+        drop(reader);
+        writer.on_close(hook(&calls));
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        assert_eq!(writer.write(Bytes::from_static(b"x")), Err(StreamError::Closed));
+    }
+
+    #[tokio::test]
+    async fn room_comes_when_the_client_reads_or_goes() {
+        let (writer, mut reader) = stream();
+        writer.room().await;
+        assert_eq!(writer.write(Bytes::from(vec![0; STREAM_QUEUE_BYTES_MAX])), Ok(()));
+        let room = writer.room();
+        let (_, read) = tokio::join!(room, reader.next());
+        assert!(read.is_some());
+        assert_eq!(writer.write(Bytes::from(vec![0; STREAM_QUEUE_BYTES_MAX])), Ok(()));
+        let room = writer.room();
+        tokio::join!(room, async { drop(reader) });
+    }
+
+    #[tokio::test]
+    async fn closing_lets_what_was_written_through() {
+        let (writer, reader) = stream();
+        writer.write(Bytes::from_static(b"x")).expect("room");
+        drop(writer);
+        assert_eq!(reader.collect::<Vec<_>>().await, [Bytes::from_static(b"x")]);
     }
 }

@@ -47,18 +47,21 @@ impl Process for Probe {
             responder.send(Response::ok_json(format!("[{}]", "1,".repeat(50_000) + "1")));
         });
         context.route("/small", any(), |_, _, responder, _| {
-            responder.send(Response::ok_json("{\"a\":1}"))
+            responder.send(Response::ok_json("{\"a\":1}"));
         });
         context.route("/empty", any(), |_, _, responder, _| {
-            responder.send(Response::status(StatusCode::OK))
+            responder.send(Response::status(StatusCode::OK));
         });
         context.route("/file", any(), |_, _, responder, _| {
             let file = Response::bytes(StatusCode::OK, "application/octet-stream", vec![b'x'; 5000]);
             responder.send(file.with_header("content-disposition", "attachment; filename=x"));
         });
+        context.route("/last", any(), |_, _, responder, _| {
+            responder.send(Response::ok_json("{}").with_header("connection", "close"));
+        });
         context.route("/drop", any(), |_, _, responder, _| drop(responder));
         context.route("/hold", any(), |probe: &mut Self, _, responder, _| {
-            probe.held.push(responder)
+            probe.held.push(responder);
         });
         context.route("/stream", any(), |probe: &mut Self, _, responder, context| {
             let (response, writer) = Response::stream("application/json");
@@ -72,7 +75,7 @@ impl Process for Probe {
             ..RouteOptions::default()
         };
         context.route("/post", post_only, |_, request, responder, _| {
-            responder.send(echo(&request))
+            responder.send(echo(&request));
         });
         let guarded = RouteOptions {
             realm: Some("probe-realm".to_owned()),

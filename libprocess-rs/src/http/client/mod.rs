@@ -8,9 +8,11 @@ mod body;
 mod decode;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -223,7 +225,7 @@ impl Client {
 
     /// The idle connection if it is still good, else a new one.
     async fn connection(&mut self) -> Result<Connection, ClientError> {
-        if let Some(mut idle) = self.idle.take()
+        if let Some(idle) = self.idle.take()
             && idle.is_quiet()
         {
             return Ok(idle);
@@ -307,11 +309,11 @@ impl Client {
 
 impl Connection {
     /// Whether the server neither closed the connection nor sent anything nobody asked for.
-    fn is_quiet(&mut self) -> bool {
-        let mut byte = [0];
-        let nothing =
-            matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        nothing && self.incoming.is_empty()
+    fn is_quiet(&self) -> bool {
+        // Asks the system: the runtime learns of an end only when it next waits.
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = SockRef::from(&self.stream).peek(&mut byte);
+        self.incoming.is_empty() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads some bytes; zero at the end.
