@@ -1,17 +1,16 @@
 //! What a process can do while it handles an event.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::fut::ActorFutureExt;
 use bytes::Bytes;
 use libprocess_types::{Time, TimerId, Upid};
 
 use crate::clock::TimerHandle;
 use crate::hash::FastHasher;
-use crate::host::Host;
 use crate::http::{Request, Responder, RouteOptions};
 use crate::mailbox::{Envelope, Mailbox, MailboxHandle};
 use crate::node::Node;
@@ -23,11 +22,27 @@ const KNOWN_RECEIVERS_MAX: usize = 256;
 pub(crate) type MessageHandler<P> = Rc<dyn Fn(&mut P, Upid, Bytes, &mut Context<P>)>;
 pub(crate) type RouteHandler<P> = Rc<dyn Fn(&mut P, Request, Responder, &mut Context<P>)>;
 type TimerCallback<P> = Box<dyn FnOnce(&mut P, &mut Context<P>)>;
-type Task<P> = std::pin::Pin<Box<dyn actix::ActorFuture<Host<P>, Output = ()>>>;
+type Completion<P> = Box<dyn FnOnce(&mut P, &mut Context<P>)>;
 
 struct PendingTimer<P: Process> {
     handle: TimerHandle,
     callback: TimerCallback<P>,
+}
+
+/// Futures that run beside a process; dropping this ends them.
+struct Work<P: Process> {
+    next: u64,
+    running: HashMap<u64, tokio::task::JoinHandle<()>>,
+    /// What is left to do in the process for futures that are done.
+    finished: Rc<RefCell<HashMap<u64, Completion<P>>>>,
+}
+
+impl<P: Process> Drop for Work<P> {
+    fn drop(&mut self) {
+        for handle in self.running.values() {
+            handle.abort();
+        }
+    }
 }
 
 /// The surroundings of a process: its address, its node, and everything it may ask for.
@@ -39,7 +54,7 @@ pub struct Context<P: Process> {
     routes: Vec<RouteHandler<P>>,
     timers: HashMap<TimerId, PendingTimer<P>>,
     timer_next: u64,
-    tasks: Vec<Task<P>>,
+    work: Work<P>,
     known_receivers: HashMap<Upid, MailboxHandle, FastHasher>,
     terminating: bool,
 }
@@ -54,7 +69,11 @@ impl<P: Process> Context<P> {
             routes: Vec::new(),
             timers: HashMap::new(),
             timer_next: 0,
-            tasks: Vec::new(),
+            work: Work {
+                next: 0,
+                running: HashMap::new(),
+                finished: Rc::default(),
+            },
             known_receivers: HashMap::default(),
             terminating: false,
         }
@@ -244,14 +263,21 @@ impl<P: Process> Context<P> {
         future: impl Future<Output = R> + 'static,
         then: impl FnOnce(&mut P, R, &mut Context<P>) + 'static,
     ) {
-        let task = actix::fut::wrap_future::<_, Host<P>>(future).map(move |result, host: &mut Host<P>, actor| {
-            host.run(actor, |process, context| then(process, result, context));
+        self.work.next += 1;
+        let id = self.work.next;
+        let (finished, mailbox) = (Rc::clone(&self.work.finished), Arc::clone(&self.mailbox));
+        let handle = actix_rt::spawn(async move {
+            let result = future.await;
+            let completion: Completion<P> = Box::new(move |process, context| then(process, result, context));
+            finished.borrow_mut().insert(id, completion);
+            mailbox.push(Envelope::Finished(id));
         });
-        self.tasks.push(Box::pin(task));
+        self.work.running.insert(id, handle);
     }
 
-    pub(crate) fn take_tasks(&mut self) -> Vec<Task<P>> {
-        std::mem::take(&mut self.tasks)
+    pub(crate) fn take_completion(&mut self, id: u64) -> Option<Completion<P>> {
+        self.work.running.remove(&id);
+        self.work.finished.borrow_mut().remove(&id)
     }
 
     /// Ends this process after the event that it handles now; what is still queued is dropped.

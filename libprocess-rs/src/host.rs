@@ -78,23 +78,11 @@ impl<P: Process> Host<P> {
         Actor::start(host);
     }
 
-    /// Runs something inside the process and does afterwards what it asked the context for.
-    pub(crate) fn run(&mut self, actor: &mut actix::Context<Self>, work: impl FnOnce(&mut P, &mut Context<P>)) {
-        if self.context.is_terminating() {
-            return;
-        }
-        work(&mut self.process, &mut self.context);
-        self.settle(actor);
-    }
-
+    /// Ends the actor when the process asked for it.
     fn settle(&mut self, actor: &mut actix::Context<Self>) {
-        for task in self.context.take_tasks() {
-            actor.spawn(task);
-        }
         if self.context.is_terminating() {
             self.context.cancel_all_timers();
             self.process.finalize(&mut self.context);
-            drop(self.context.take_tasks());
             actor.stop();
         }
     }
@@ -117,6 +105,11 @@ impl<P: Process> Host<P> {
             Envelope::Timer(timer) => {
                 if let Some(callback) = context.take_timer(timer) {
                     callback(process, context);
+                }
+            }
+            Envelope::Finished(id) => {
+                if let Some(completion) = context.take_completion(id) {
+                    completion(process, context);
                 }
             }
             Envelope::Terminate => context.terminate_self(),

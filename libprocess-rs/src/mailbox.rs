@@ -57,6 +57,8 @@ pub(crate) enum Envelope<P: Process> {
     },
     Exited(Upid),
     Timer(TimerId),
+    /// A future that ran beside the process is done.
+    Finished(u64),
     Terminate,
 }
 
@@ -298,7 +300,7 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
             match envelope {
                 Envelope::Message(_) => events.messages += 1,
                 Envelope::Http { .. } => events.http_requests += 1,
-                Envelope::Dispatch(_) | Envelope::Timer(_) => events.dispatches += 1,
+                Envelope::Dispatch(_) | Envelope::Timer(_) | Envelope::Finished(_) => events.dispatches += 1,
                 Envelope::Exited(_) => events.exits += 1,
                 Envelope::Terminate => events.terminations += 1,
             }

@@ -75,6 +75,10 @@ impl Outbound {
 
     /// Queues a message; lost without notice when the connection breaks first.
     pub(crate) fn send(&self, from: &Upid, to: &Upid, name: &str, body: &Bytes) {
+        if to.address().port() == 0 {
+            // The anonymous sender, or another address that nobody listens on.
+            return;
+        }
         let foreign_host = (from.address() != self.own).then(|| host_text(from.address()));
         let from_host = foreign_host.as_deref().unwrap_or(&self.own_host);
         if !(MessageHead {
