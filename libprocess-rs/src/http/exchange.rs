@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::compress::{self, InflateError};
 use super::json::{is_callback_name, wrap_in_callback};
+use super::media::{method_not_allowed, plain};
 use super::{Body, HeaderValue, Method, Request, Responder, Response, StatusCode, header, negotiate, uri};
 use crate::node::Node;
 
@@ -22,7 +23,7 @@ struct Wishes {
 pub(super) async fn answer(node: &Node, mut request: Request, raw_query: &str) -> Response {
     match uri::parse_query(raw_query) {
         Ok(query) => request.query = query,
-        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return plain(400, error.to_string()),
     }
     let jsonp = matches!(request.method, Method::GET | Method::HEAD).then(|| request.query.get("jsonp").cloned());
     let wishes = Wishes {
@@ -34,7 +35,7 @@ pub(super) async fn answer(node: &Node, mut request: Request, raw_query: &str) -
         .as_deref()
         .is_some_and(|name| !name.is_empty() && !is_callback_name(name))
     {
-        return plain(StatusCode::BAD_REQUEST, "The value of 'jsonp' is no callback name");
+        return plain(400, "The value of 'jsonp' is no callback name");
     }
     match ask_process(node, request).await {
         Ok(response) | Err(response) => finish(response, wishes).await,
@@ -60,7 +61,8 @@ async fn ask_process(node: &Node, mut request: Request) -> Result<Response, Resp
         return Err(bare(StatusCode::FORBIDDEN));
     }
     if !options.methods.is_empty() && !options.methods.contains(&request.method) {
-        return Err(method_not_allowed(&options.methods, &request.method));
+        let allowed: Vec<&str> = options.methods.iter().map(Method::as_str).collect();
+        return Err(method_not_allowed(&request.method, &allowed));
     }
     inflate_body(&mut request, node.config().body_limit_bytes).await?;
     let (responder, answer) = Responder::new();
@@ -70,9 +72,9 @@ async fn ask_process(node: &Node, mut request: Request) -> Result<Response, Resp
 
 fn check_path(path: &str) -> Result<(), Response> {
     if !path.starts_with('/') {
-        return Err(plain(StatusCode::BAD_REQUEST, "The path of a request begins with '/'"));
+        return Err(plain(400, "The path of a request begins with '/'"));
     }
-    let decoded = uri::percent_decode(path).map_err(|error| plain(StatusCode::BAD_REQUEST, &error.to_string()))?;
+    let decoded = uri::percent_decode(path).map_err(|error| plain(400, error.to_string()))?;
     if decoded.contains("/..") {
         return Err(bare(StatusCode::NOT_FOUND));
     }
@@ -92,9 +94,9 @@ async fn inflate_body(request: &mut Request, limit_bytes: usize) -> Result<(), R
     let inflated = tokio::task::spawn_blocking(move || compress::inflate(&body, limit_bytes)).await;
     match inflated {
         Ok(Ok(body)) => request.body = body,
-        Ok(Err(error @ InflateError::Corrupt)) => return Err(plain(StatusCode::BAD_REQUEST, &error.to_string())),
+        Ok(Err(error @ InflateError::Corrupt)) => return Err(plain(400, error.to_string())),
         Ok(Err(error @ InflateError::TooLarge { .. })) => {
-            return Err(plain(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()));
+            return Err(plain(413, error.to_string()));
         }
         Err(_) => return Err(bare(StatusCode::INTERNAL_SERVER_ERROR)),
     }
@@ -159,20 +161,6 @@ pub(super) fn bare(status: StatusCode) -> Response {
     )
 }
 
-fn plain(status: StatusCode, text: &str) -> Response {
-    Response::text(status, text.to_owned())
-}
-
-fn method_not_allowed(allowed: &[Method], received: &Method) -> Response {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
-    let text = format!(
-        "405 Method Not Allowed. Allowed: {}; received: {received}",
-        names.join(", ")
-    );
-    Response::text(status, text).with_header("allow", &names.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,20 +169,6 @@ mod tests {
     fn default_bodies_are_code_and_reason() {
         let response = bare(StatusCode::NOT_FOUND);
         assert!(matches!(&response.body, Body::Full(body) if body.as_ref() == b"404 Not Found."));
-    }
-
-    #[test]
-    fn refused_methods_are_told_what_is_allowed() {
-        let response = method_not_allowed(&[Method::GET, Method::PUT], &Method::DELETE);
-        assert_eq!(
-            response.headers.get("allow").and_then(|value| value.to_str().ok()),
-            Some("GET, PUT")
-        );
-        let Body::Full(body) = response.body else {
-            panic!("a full body")
-        };
-        let text = String::from_utf8(body.to_vec()).expect("text");
-        assert!(text.contains("GET, PUT") && text.contains("DELETE"), "{text}");
     }
 
     #[test]

@@ -71,3 +71,64 @@ pub fn method_not_allowed(method: &Method, allowed: &[&str]) -> Response {
     let allowed = allowed.join(", ");
     plain(405, format!("method {method} is not allowed here; allowed: {allowed}")).with_header("Allow", &allowed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(header: Option<(&str, &str)>) -> Request {
+        let mut request = Request::new(Method::POST, "/api/v1");
+        if let Some((name, value)) = header {
+            request.headers = Response::status(StatusCode::OK).with_header(name, value).headers;
+        }
+        request
+    }
+
+    #[test]
+    fn content_types_are_compared_exactly() {
+        let found = |value: &str| {
+            MediaType::of_body(&request(Some(("content-type", value)))).map_err(|response| response.status.as_u16())
+        };
+        assert_eq!(found("application/json"), Ok(MediaType::Json));
+        assert_eq!(found("application/x-protobuf"), Ok(MediaType::Protobuf));
+        for value in [
+            "application/json;charset=UTF-8",
+            "text/plain",
+            "application/recordio",
+            "Application/JSON",
+            "",
+        ] {
+            assert_eq!(found(value), Err(415), "{value}");
+        }
+        let missing = MediaType::of_body(&request(None)).map_err(|response| response.status.as_u16());
+        assert_eq!(missing, Err(400));
+    }
+
+    #[test]
+    fn json_wins_where_both_are_accepted() {
+        let wanted = |value: &str| MediaType::wanted(&request(Some(("accept", value))));
+        assert_eq!(MediaType::wanted(&request(None)), Some(MediaType::Json));
+        assert_eq!(wanted("*/*"), Some(MediaType::Json));
+        assert_eq!(
+            wanted("application/x-protobuf, application/json"),
+            Some(MediaType::Json)
+        );
+        assert_eq!(wanted("application/x-protobuf"), Some(MediaType::Protobuf));
+        assert_eq!(wanted("text/html"), None);
+    }
+
+    #[test]
+    fn refused_methods_are_told_what_is_allowed() {
+        let response = method_not_allowed(&Method::DELETE, &["GET", "PUT"]);
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(
+            response.headers.get("allow").and_then(|value| value.to_str().ok()),
+            Some("GET, PUT")
+        );
+        let super::super::Body::Full(body) = response.body else {
+            panic!("a full body")
+        };
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        assert!(text.contains("GET, PUT") && text.contains("DELETE"), "{text}");
+    }
+}

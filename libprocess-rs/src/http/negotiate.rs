@@ -2,7 +2,7 @@
 //!
 //! Source: shared facts, `libprocess_wire.md` section 4.
 
-use super::{HeaderMap, Response, StatusCode, header};
+use super::{HeaderMap, header};
 
 /// Media type of JSON bodies.
 pub const APPLICATION_JSON: &str = "application/json";
@@ -12,83 +12,6 @@ pub const APPLICATION_PROTOBUF: &str = "application/x-protobuf";
 pub const APPLICATION_RECORDIO: &str = "application/recordio";
 /// Media type of texts for people.
 pub const TEXT_PLAIN: &str = "text/plain; charset=utf-8";
-
-/// The encodings of API calls and answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MediaType {
-    /// JSON.
-    Json,
-    /// Binary protobuf.
-    Protobuf,
-    /// Length-prefixed records; their encoding stands in `Message-Content-Type` or `Message-Accept`.
-    RecordIo,
-}
-
-impl MediaType {
-    /// The name in headers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => APPLICATION_JSON,
-            Self::Protobuf => APPLICATION_PROTOBUF,
-            Self::RecordIo => APPLICATION_RECORDIO,
-        }
-    }
-}
-
-/// The encoding that `Content-Type` (or `Message-Content-Type`) gives, if the endpoint takes it.
-///
-/// The value must be exactly a media type, without parameters.
-///
-/// # Errors
-///
-/// Gives the answer: 400 when the header is missing, 415 when its value is none of `taken`.
-pub fn content_type(headers: &HeaderMap, name: &str, taken: &[MediaType]) -> Result<MediaType, Response> {
-    let Some(value) = headers.get(name) else {
-        return Err(Response::text(
-            StatusCode::BAD_REQUEST,
-            format!("Header '{}' is missing", title_case(name)),
-        ));
-    };
-    let found = taken
-        .iter()
-        .copied()
-        .find(|media_type| value.as_bytes() == media_type.as_str().as_bytes());
-    found.ok_or_else(|| {
-        let text = format!("Header '{}' has to be {}", title_case(name), list(taken));
-        Response::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
-    })
-}
-
-/// The encoding for the answer: the first of `offered` that `Accept` (or `Message-Accept`) allows.
-///
-/// # Errors
-///
-/// Gives the answer, 406, when none is allowed.
-pub fn preferred(headers: &HeaderMap, name: &str, offered: &[MediaType]) -> Result<MediaType, Response> {
-    let found = offered
-        .iter()
-        .copied()
-        .find(|media_type| accepts(headers, name, media_type.as_str()));
-    found.ok_or_else(|| {
-        let text = format!("Header '{}' has to allow {}", title_case(name), list(offered));
-        Response::text(StatusCode::NOT_ACCEPTABLE, text)
-    })
-}
-
-fn list(media_types: &[MediaType]) -> String {
-    let quoted: Vec<String> = media_types
-        .iter()
-        .map(|media_type| format!("'{}'", media_type.as_str()))
-        .collect();
-    quoted.join(" or ")
-}
-
-fn title_case(name: &str) -> String {
-    let word =
-        |word: &str| word.get(..1).map(str::to_ascii_uppercase).unwrap_or_default() + word.get(1..).unwrap_or_default();
-    name.split('-').map(word).collect::<Vec<_>>().join("-")
-}
 
 /// Whether `Accept` (or another header of its grammar, such as `Message-Accept`) allows a media type.
 ///
@@ -188,50 +111,6 @@ mod tests {
                 "{accept}"
             );
         }
-    }
-
-    #[test]
-    fn content_types_are_compared_exactly() {
-        let taken = [MediaType::Json, MediaType::Protobuf];
-        let status = |headers: &HeaderMap| {
-            content_type(headers, "content-type", &taken).map_err(|response| response.status.as_u16())
-        };
-        assert_eq!(
-            status(&headers("content-type", "application/json")),
-            Ok(MediaType::Json)
-        );
-        assert_eq!(
-            status(&headers("content-type", "application/x-protobuf")),
-            Ok(MediaType::Protobuf)
-        );
-        assert_eq!(status(&HeaderMap::new()), Err(400));
-        for value in [
-            "application/json;charset=UTF-8",
-            "text/plain",
-            "application/recordio",
-            "Application/JSON",
-            "",
-        ] {
-            assert_eq!(status(&headers("content-type", value)), Err(415), "{value}");
-        }
-    }
-
-    #[test]
-    fn json_wins_where_both_are_accepted() {
-        let offered = [MediaType::Json, MediaType::Protobuf];
-        let chosen =
-            |headers: &HeaderMap| preferred(headers, "accept", &offered).map_err(|response| response.status.as_u16());
-        assert_eq!(chosen(&HeaderMap::new()), Ok(MediaType::Json));
-        assert_eq!(chosen(&headers("accept", "*/*")), Ok(MediaType::Json));
-        assert_eq!(
-            chosen(&headers("accept", "application/x-protobuf, application/json")),
-            Ok(MediaType::Json)
-        );
-        assert_eq!(
-            chosen(&headers("accept", "application/x-protobuf")),
-            Ok(MediaType::Protobuf)
-        );
-        assert_eq!(chosen(&headers("accept", "text/html")), Err(406));
     }
 
     #[test]
