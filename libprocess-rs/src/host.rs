@@ -2,7 +2,10 @@
 //!
 //! The actor's only stream says that the mailbox has something; one turn then handles many events.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -20,7 +23,7 @@ pub(crate) struct Arrival;
 /// Yields whenever the mailbox or the rest of a turn is not empty.
 struct Arrivals<P: Process> {
     mailbox: Arc<Mailbox<P>>,
-    unfinished: std::rc::Rc<std::cell::Cell<bool>>,
+    unfinished: Rc<Cell<bool>>,
 }
 
 impl<P: Process> Stream for Arrivals<P> {
@@ -39,9 +42,9 @@ pub(crate) struct Host<P: Process> {
     process: Box<P>,
     context: Context<P>,
     mailbox: Arc<Mailbox<P>>,
-    /// Taken from the mailbox; what is left of it is handled before anything newer. Last event first.
-    turn: std::vec::IntoIter<Envelope<P>>,
-    unfinished: std::rc::Rc<std::cell::Cell<bool>>,
+    /// Taken from the mailbox; what is left of it is handled before anything newer.
+    turn: VecDeque<Envelope<P>>,
+    unfinished: Rc<Cell<bool>>,
     _farewell: Farewell<P>,
 }
 
@@ -71,8 +74,8 @@ impl<P: Process> Host<P> {
             process: Box::new(make()),
             context: Context::new(node, Arc::clone(&mailbox)),
             mailbox,
-            turn: Vec::new().into_iter(),
-            unfinished: std::rc::Rc::default(),
+            turn: VecDeque::new(),
+            unfinished: Rc::default(),
             _farewell: farewell,
         };
         Actor::start(host);
@@ -131,20 +134,18 @@ impl<P: Process> Host<P> {
     }
 
     fn take_turn(&mut self, actor: &mut actix::Context<Self>) {
-        if self.turn.as_slice().is_empty() {
-            let mut taken = Vec::new();
-            self.mailbox.take_into(&mut taken);
-            self.turn = taken.into_iter();
+        if self.turn.is_empty() {
+            self.mailbox.take_into(&mut self.turn);
         }
         for _ in 0..turn_events_max() {
             if self.context.is_terminating() {
                 break;
             }
-            let Some(envelope) = self.turn.next() else { break };
+            let Some(envelope) = self.turn.pop_front() else { break };
             self.handle_one(envelope);
         }
         self.unfinished
-            .set(!self.turn.as_slice().is_empty() && !self.context.is_terminating());
+            .set(!self.turn.is_empty() && !self.context.is_terminating());
         self.settle(actor);
     }
 }
@@ -157,7 +158,7 @@ impl<P: Process> Actor for Host<P> {
         self.mailbox.core().set_running();
         self.settle(actor);
         if !self.context.is_terminating() {
-            let unfinished = std::rc::Rc::clone(&self.unfinished);
+            let unfinished = Rc::clone(&self.unfinished);
             actor.add_stream(Arrivals {
                 mailbox: Arc::clone(&self.mailbox),
                 unfinished,

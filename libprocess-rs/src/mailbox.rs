@@ -3,7 +3,7 @@
 //! Senders push under a short lock; the process takes everything that waits at once, so that a busy process costs one
 //! wake-up for many events. The queue also knows the names of installed messages, which spares a copy of the name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Poll, Waker};
@@ -145,7 +145,7 @@ async fn wait_stage(mut stage: watch::Receiver<Stage>, reached: impl Fn(Stage) -
 }
 
 struct Queue<P: Process> {
-    envelopes: Vec<Envelope<P>>,
+    envelopes: VecDeque<Envelope<P>>,
     /// Bytes of the bodies of queued messages.
     body_bytes: usize,
     waker: Option<Waker>,
@@ -162,7 +162,7 @@ pub(crate) struct Mailbox<P: Process> {
 impl<P: Process> Mailbox<P> {
     pub(crate) fn new(pid: Upid) -> Self {
         let queue = Queue {
-            envelopes: Vec::new(),
+            envelopes: VecDeque::new(),
             body_bytes: 0,
             waker: None,
             closed: false,
@@ -191,7 +191,7 @@ impl<P: Process> Mailbox<P> {
 
     /// Queues an event; false when the process is gone.
     pub(crate) fn push(&self, envelope: Envelope<P>) -> bool {
-        self.push_with(|queue| queue.envelopes.push(envelope))
+        self.push_with(|queue| queue.envelopes.push_back(envelope))
     }
 
     fn push_with(&self, fill: impl FnOnce(&mut Queue<P>)) -> bool {
@@ -228,9 +228,9 @@ impl<P: Process> Mailbox<P> {
     }
 
     /// Moves everything that waits into `empty`, whose memory serves the queue from now on.
-    pub(crate) fn take_into(&self, empty: &mut Vec<Envelope<P>>) {
+    pub(crate) fn take_into(&self, empty: &mut VecDeque<Envelope<P>>) {
         if empty.capacity() > SPARE_CAPACITY_MAX {
-            *empty = Vec::new();
+            *empty = VecDeque::new();
         }
         let mut queue = self.lock();
         std::mem::swap(&mut queue.envelopes, empty);
@@ -316,7 +316,7 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
         self.push_with(|queue| {
             let name = name_of(&queue.names, name);
             queue.body_bytes += body.len();
-            queue.envelopes.push(Envelope::Message(Message {
+            queue.envelopes.push_back(Envelope::Message(Message {
                 from: from.clone(),
                 name,
                 body,
