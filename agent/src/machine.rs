@@ -4,8 +4,7 @@
 
 use std::path::Path;
 
-use mesos::resources::{Resource, ResourceError, Resources, command_line_names, parse_command_line};
-use mesos::values::{Ranges, Scalar};
+use mesos::resources::{ResourceError, Resources, command_line_names, parse_command_line};
 
 const CPUS_DEFAULT: f64 = 1.0;
 const MEM_DEFAULT_MB: f64 = 1024.0;
@@ -99,6 +98,9 @@ fn spare(total: Option<f64>, spared: f64, default: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use mesos::resources::Resource;
+    use mesos::values::{Ranges, Scalar};
+
     use super::*;
 
     #[test]

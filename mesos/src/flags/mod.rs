@@ -14,8 +14,8 @@ pub mod agent;
 mod agent_containers;
 pub mod checks;
 pub mod environment;
-pub mod execute;
 mod error;
+pub mod execute;
 mod help;
 pub mod logging;
 pub mod master;
@@ -23,6 +23,7 @@ mod read;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+pub mod up;
 mod value;
 
 pub use error::{BadValue, FlagsError};

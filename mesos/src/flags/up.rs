@@ -1,0 +1,24 @@
+//! Flags of `mesos up`: a cluster on one machine.
+
+use super::spec::Bounds::{Any, Between};
+use super::spec::DefaultValue::{Is, Unset};
+use super::spec::Support::Works;
+use super::spec::{FlagSpec, Kind, flags};
+use super::{FlagSet, logging};
+
+/// The program with all its flags.
+pub static FLAGS: FlagSet = FlagSet {
+    program: "mesos up",
+    about: "runs a master and agents on this machine until it is interrupted",
+    tables: &[logging::HELP, logging::LOGGING, TABLE],
+    rules: &[],
+};
+
+/// Every flag of the program.
+pub static TABLE: &[FlagSpec] = flags! {
+    "agents": Uint = Is("1"), Works, Between("1", "64"), "number of agents";
+    "ip": Text = Is("127.0.0.1"), Works, Any, "address to listen on";
+    "port": Uint16 = Is("5050"), Works, Any, "port of the master; agents take the ports that follow";
+    "work_dir": Text = Unset, Works, Any, "folder for all state; a temporary one, removed at the end, when unset";
+    "resources": Text = Unset, Works, Any, "resources of each agent; those of the machine when unset";
+};
