@@ -8,6 +8,8 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http_support::{Raw, start, until, within};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::io::AsyncWriteExt;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -462,6 +464,45 @@ async fn garbage_ends_the_connection_only() {
     }
     let mut client = Raw::connect(&node).await;
     assert_eq!(client.get("/small").await.status, 200);
+    node.stop().await;
+}
+
+/// Requests with bytes changed, dropped and doubled at seeded places.
+#[tokio::test]
+async fn mangled_requests_never_take_the_node_down() {
+    let (node, probe) = start(|config| config.body_limit_bytes = 10_000).await;
+    let samples: [&[u8]; 4] = [
+        b"GET /echo/a?b=c%20d HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip;q=0.5\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
+        b"POST /probe/m HTTP/1.1\r\nUser-Agent: libprocess/a@127.0.0.1:1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+    ];
+    let mut random = StdRng::seed_from_u64(7);
+    for round in 0..400 {
+        let mut request = samples[round % samples.len()].to_vec();
+        for _ in 0..random.random_range(1..4) {
+            let place = random.random_range(0..request.len());
+            match random.random_range(0..3) {
+                0 => request[place] = random.random(),
+                1 => drop(request.remove(place)),
+                _ => request.insert(place, request[place]),
+            }
+        }
+        let mut client = Raw::connect(&node).await;
+        // Half of them begin on a connection that has turned to HTTP already.
+        if round % 8 >= 4 {
+            assert_eq!(client.get("/small").await.status, 200);
+        }
+        client.send(&request).await;
+        let _ = client.stream.shutdown().await;
+        within("the end", async {
+            let mut rest = Vec::new();
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut client.stream, &mut rest).await;
+        })
+        .await;
+    }
+    assert_eq!(Raw::connect(&node).await.get("/small").await.status, 200);
+    assert!(!probe.is_gone());
     node.stop().await;
 }
 

@@ -6,6 +6,7 @@ pub mod compress;
 mod connection;
 mod encode;
 mod exchange;
+mod head;
 pub mod json;
 pub mod media;
 mod message;
