@@ -1,6 +1,6 @@
 //! Flags of `mesos up`: a cluster on one machine.
 
-use super::spec::Bounds::{Any, Between};
+use super::spec::Bounds::{Any, Within};
 use super::spec::DefaultValue::{Is, Unset};
 use super::spec::Support::Works;
 use super::spec::{FlagSpec, Kind, flags};
@@ -16,7 +16,7 @@ pub static FLAGS: FlagSet = FlagSet {
 
 /// Every flag of the program.
 pub static TABLE: &[FlagSpec] = flags! {
-    "agents": Uint = Is("1"), Works, Between("1", "64"), "number of agents";
+    "agents": Uint = Is("1"), Works, Within(1.0, 64.0), "number of agents";
     "ip": Text = Is("127.0.0.1"), Works, Any, "address to listen on";
     "port": Uint16 = Is("5050"), Works, Any, "port of the master; agents take the ports that follow";
     "work_dir": Text = Unset, Works, Any, "folder for all state; a temporary one, removed at the end, when unset";

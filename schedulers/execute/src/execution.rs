@@ -30,6 +30,8 @@ pub struct Execution {
     launched: bool,
     subscribed: bool,
     kill_is_set: bool,
+    /// The last problem that was told: attempts repeat quickly, the same sentence need not.
+    problem: Option<String>,
 }
 
 impl Execution {
@@ -71,7 +73,7 @@ impl Execution {
                 | event::Type::MESSAGE
                 | event::Type::FAILURE => Vec::new(),
             },
-            Notice::Disconnected(problem) => vec![Action::Print(format!("Disconnected: {problem}; trying again"))],
+            Notice::Disconnected(problem) => self.disconnected(problem.to_string()),
             Notice::Refused(problem) => vec![Action::End(Err(problem.to_string()))],
             Notice::CallFailed { call, reason } => {
                 vec![Action::Print(format!("Call {:?} failed: {reason}", call.type_()))]
@@ -103,7 +105,17 @@ impl Execution {
         call
     }
 
+    fn disconnected(&mut self, problem: String) -> Vec<Action> {
+        if self.problem.as_ref() == Some(&problem) {
+            return Vec::new();
+        }
+        let line = format!("Disconnected: {problem}; trying again");
+        self.problem = Some(problem);
+        vec![Action::Print(line)]
+    }
+
     fn subscribed(&mut self, id: &str) -> Vec<Action> {
+        self.problem = None;
         let again = std::mem::replace(&mut self.subscribed, true);
         self.request
             .framework

@@ -146,3 +146,13 @@ fn an_error_of_the_master_ends_the_program_with_its_text() {
     let actions = execution.notice(&event(r#"{"type":"ERROR","error":{"message":"no such role"}}"#));
     assert!(matches!(&actions[..], [Action::End(Err(text))] if text.contains("no such role")));
 }
+
+#[test]
+fn the_same_problem_is_told_once() {
+    let mut execution = execution(&[]);
+    let lost = Notice::Disconnected(mesos_scheduler_driver::v1::Problem::Connection("refused".into()));
+    assert_eq!(execution.notice(&lost).len(), 1);
+    assert!(execution.notice(&lost).is_empty());
+    execution.notice(&subscribed());
+    assert_eq!(execution.notice(&lost).len(), 1);
+}
