@@ -360,7 +360,7 @@ fn an_executor_whose_first_tasks_are_all_killed_ends() {
     let effects = bench.receive(&upid("executor(1)@127.0.0.1:4000"), build::register_executor("e1"));
     assert_eq!(names(&effects), ["ShutdownExecutorMessage"]);
     assert_eq!(
-        bench.executor("e1").map(|executor| executor.state()),
+        bench.executor("e1").map(mesos_agent_core::Executor::state),
         Some(ExecutorState::Terminating)
     );
 }

@@ -189,14 +189,14 @@ fn updates_that_cannot_be_kept_are_ignored() {
                 .mut_or_insert_default()
                 .slave_id
                 .mut_or_insert_default()
-                .set_value("other".to_owned())
+                .set_value("other".to_owned());
         },
         |m| {
             m.update
                 .mut_or_insert_default()
                 .framework_id
                 .mut_or_insert_default()
-                .set_value("other".to_owned())
+                .set_value("other".to_owned());
         },
     ];
     for change in table {
@@ -214,7 +214,7 @@ fn an_executor_that_reports_staging_is_shut_down() {
     let effects = bench.receive(&address, build::update("t1", "e1", TaskState::TASK_STAGING, 2));
     assert_eq!(names(&effects), ["ShutdownExecutorMessage"]);
     assert_eq!(
-        bench.executor("e1").map(|executor| executor.state()),
+        bench.executor("e1").map(mesos_agent_core::Executor::state),
         Some(ExecutorState::Terminating)
     );
 }

@@ -25,7 +25,7 @@ pub const AGENT: &str = "M-S0";
 pub const FRAMEWORK: &str = "M-0000";
 
 pub fn upid(text: &str) -> Upid {
-    text.parse().unwrap()
+    text.parse().expect("an address")
 }
 
 pub fn master() -> Upid {
@@ -71,6 +71,14 @@ impl Bench {
         self.step(Input::MasterDetected(Some(master())));
         self.fire(&AgentTimer::Registration);
         self.receive(&master(), build::registered(AGENT));
+        assert_eq!(self.agent.state(), AgentState::Running);
+    }
+
+    /// Comes back to the master with the id it has.
+    pub fn register_again(&mut self) {
+        self.step(Input::MasterDetected(Some(master())));
+        self.fire(&AgentTimer::Registration);
+        self.receive(&master(), build::reregistered());
         assert_eq!(self.agent.state(), AgentState::Running);
     }
 
