@@ -13,6 +13,7 @@ pub mod json;
 pub mod message;
 pub mod resources;
 pub mod roles;
+pub mod validation;
 pub mod values;
 pub mod version;
 mod wire;

@@ -24,5 +24,6 @@ pub static LOGGING: &[FlagSpec] = flags! {
     "logbufsecs": Int = Is("0"), RefusedUnless(&[], NOT_BUFFERED), Any, "seconds to buffer log lines";
     "initialize_driver_logging": Bool = Is("true"), RefusedUnless(&[], LOGGING_IS_SHARED), Any,
         "drivers set up glog themselves";
-    "external_log_file": Text = Unset, RefusedUnless(&[], NO_LOG_FILES), Any, "log file shown in UI when written elsewhere";
+    "external_log_file": Text = Unset, RefusedUnless(&[], NO_LOG_FILES), Any,
+        "log file shown in UI when written elsewhere";
 };

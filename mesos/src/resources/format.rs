@@ -202,7 +202,8 @@ has_resources! {
     mesos::SlaveInfo { resources }
     mesos::Offer { resources }
     mesos::offer::Operation {
-        launch, launch_group, reserve, unreserve, create, destroy, grow_volume, shrink_volume, create_disk, destroy_disk,
+        launch, launch_group, reserve, unreserve, create, destroy,
+        grow_volume, shrink_volume, create_disk, destroy_disk,
     }
     mesos::offer::operation::Launch { task_infos }
     mesos::offer::operation::LaunchGroup { executor, task_group }

@@ -1,0 +1,107 @@
+//! Rules for resources that belong to one user: a task, an executor, a task with its executor.
+
+use std::collections::BTreeSet;
+
+use mesos_proto::v0::mesos;
+
+use crate::resources::{Resource, ResourceError, Resources};
+use crate::values::Scalar;
+
+/// Why resources cannot be used together.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum UsageError {
+    /// A resource is invalid by itself.
+    #[error("a resource is invalid")]
+    Invalid(#[from] ResourceError),
+    /// Resources are allocated to different roles.
+    #[error("the resources are allocated to both `{first}` and `{second}`; one role is possible")]
+    MixedRoles {
+        /// One role.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// Revocable and other resources of one name are mixed.
+    #[error("`{name}` is used both as revocable and as not revocable")]
+    MixedRevocable {
+        /// Name of the resource.
+        name: String,
+    },
+    /// A persistent volume stands there twice.
+    #[error("the persistent volume `{id}` is used twice")]
+    DuplicateVolume {
+        /// Id of the volume.
+        id: String,
+    },
+    /// A part of a GPU is asked for.
+    #[error("{amount} gpus are asked for; only whole ones can be used")]
+    FractionalGpus {
+        /// The quantity.
+        amount: Scalar,
+    },
+}
+
+/// Reads resources of one user and checks each and all of them. Quantities below a thousandth count as nothing and are
+/// fine.
+///
+/// # Errors
+///
+/// Names the resource and the rule.
+pub fn read_usage(messages: &[mesos::Resource]) -> Result<Resources, UsageError> {
+    let resources = Resources::from_protobuf(messages)?;
+    validate_volumes(messages)?;
+    validate_together(&resources)?;
+    Ok(resources)
+}
+
+/// A volume that is named twice would vanish in a bag of shared ones, so the messages are looked at.
+fn validate_volumes(messages: &[mesos::Resource]) -> Result<(), UsageError> {
+    let mut seen = BTreeSet::new();
+    for message in messages {
+        let Some(persistence) = message.disk.persistence.as_ref() else {
+            continue;
+        };
+        let role = message
+            .reservations
+            .last()
+            .map_or(message.role(), |reservation| reservation.role());
+        if !seen.insert((role, persistence.id())) {
+            return Err(UsageError::DuplicateVolume {
+                id: persistence.id().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks resources that are used together: one role, no mix of revocable and other ones of a name, whole GPUs.
+///
+/// # Errors
+///
+/// Names the rule with what breaks it.
+pub fn validate_together(resources: &Resources) -> Result<(), UsageError> {
+    let mut roles = resources.iter().filter_map(Resource::allocation_role);
+    if let Some(first) = roles.next()
+        && let Some(second) = roles.find(|role| *role != first)
+    {
+        return Err(UsageError::MixedRoles {
+            first: first.to_owned(),
+            second: second.to_owned(),
+        });
+    }
+    for resource in resources.iter().filter(|resource| resource.is_revocable()) {
+        if resources
+            .iter()
+            .any(|other| other.name() == resource.name() && !other.is_revocable())
+        {
+            return Err(UsageError::MixedRevocable {
+                name: resource.name().to_string(),
+            });
+        }
+    }
+    let amount = resources.gpus();
+    if amount.thousandths() % 1000 != 0 {
+        return Err(UsageError::FractionalGpus { amount });
+    }
+    Ok(())
+}
