@@ -93,16 +93,21 @@ impl Outbound {
             tracing::warn!(upid = ?to, name, "message dropped: its receiver or name cannot be written");
             return;
         }
-        loop {
-            let channel = self.channel(to.address());
+        let push = |queue: &mut SendQueue, host: &str| {
             let head = MessageHead {
                 from,
                 to_id: to.id(),
-                to_host: channel.host(),
+                to_host: host,
                 name,
                 from_host,
             };
-            if channel.push(|queue| queue.push_message(&head, body)) || channel.kind() == Kind::Persistent {
+            queue.push_message(&head, body);
+        };
+        loop {
+            let Some(channel) = self.channel_or_start(to.address(), push) else {
+                return;
+            };
+            if channel.push(|queue| push(queue, channel.host())) || channel.kind() == Kind::Persistent {
                 return;
             }
             // A temporary connection had sent everything and is closing: the next one takes the message.
@@ -110,17 +115,21 @@ impl Outbound {
         }
     }
 
-    fn channel(&self, address: SocketAddrV4) -> Arc<Channel> {
+    /// The connection that messages to an address take. When there is none, a temporary one is started with what
+    /// `fill` queues: it would end at once if its queue were empty.
+    fn channel_or_start(&self, address: SocketAddrV4, fill: impl FnOnce(&mut SendQueue, &str)) -> Option<Arc<Channel>> {
         let mut peers = self.shared.lock();
         let peer = peers.entry(address).or_default();
         if let Some(channel) = peer.persistent.as_ref().or(peer.temporary.as_ref()) {
-            return Arc::clone(channel);
+            return Some(Arc::clone(channel));
         }
-        let channel = Arc::new(Channel::new(address, Kind::Temporary, SendQueue::default()));
+        let mut queue = SendQueue::default();
+        fill(&mut queue, &address.to_string());
+        let channel = Arc::new(Channel::new(address, Kind::Temporary, queue));
         peer.temporary = Some(Arc::clone(&channel));
         drop(peers);
         self.start(address, &channel);
-        channel
+        None
     }
 
     fn forget_temporary(&self, address: SocketAddrV4, channel: &Arc<Channel>) {

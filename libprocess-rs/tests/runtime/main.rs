@@ -2,6 +2,7 @@
 //!
 //! Every wait is for a condition and bounded; nothing sleeps and no port is fixed.
 
+mod golden;
 mod incoming;
 mod outgoing;
 mod processes;
