@@ -52,8 +52,10 @@ impl MasterLocation {
     pub fn parse(text: &str) -> Result<Self, MasterLocationError> {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("file://") {
-            let content = std::fs::read_to_string(path)
-                .map_err(|error| MasterLocationError::File { path: path.to_owned(), reason: error.to_string() })?;
+            let content = std::fs::read_to_string(path).map_err(|error| MasterLocationError::File {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
             return Self::parse_direct(content.trim());
         }
         Self::parse_direct(text)
@@ -75,13 +77,17 @@ impl MasterLocation {
         if !usable {
             return Err(MasterLocationError::NoHost(text.to_owned()));
         }
-        Ok(Self::Address { host: host.to_owned(), port })
+        Ok(Self::Address {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
 /// Passwords of ZooKeeper URLs must not reach logs.
 fn without_credentials(text: &str) -> String {
-    text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, rest)| format!("zk://{rest}"))
+    text.rsplit_once('@')
+        .map_or_else(|| text.to_owned(), |(_, rest)| format!("zk://{rest}"))
 }
 
 impl fmt::Display for MasterLocation {
@@ -97,7 +103,10 @@ mod tests {
     use super::*;
 
     fn address(host: &str, port: u16) -> MasterLocation {
-        MasterLocation::Address { host: host.to_owned(), port }
+        MasterLocation::Address {
+            host: host.to_owned(),
+            port,
+        }
     }
 
     #[test]
@@ -116,10 +125,22 @@ mod tests {
     #[test]
     fn refusals_say_what_is_wrong_and_hide_passwords() {
         let error = MasterLocation::parse("zk://user:secret@h1:2181/mesos").expect_err("not followed yet");
-        assert!(error.to_string().contains("zk://h1:2181/mesos") && !error.to_string().contains("secret"), "{error}");
-        assert!(matches!(MasterLocation::parse("h:0"), Err(MasterLocationError::BadPort(_))));
-        assert!(matches!(MasterLocation::parse(":5050"), Err(MasterLocationError::NoHost(_))));
+        assert!(
+            error.to_string().contains("zk://h1:2181/mesos") && !error.to_string().contains("secret"),
+            "{error}"
+        );
+        assert!(matches!(
+            MasterLocation::parse("h:0"),
+            Err(MasterLocationError::BadPort(_))
+        ));
+        assert!(matches!(
+            MasterLocation::parse(":5050"),
+            Err(MasterLocationError::NoHost(_))
+        ));
         assert!(matches!(MasterLocation::parse(""), Err(MasterLocationError::NoHost(_))));
-        assert!(matches!(MasterLocation::parse("file:///no/such/file"), Err(MasterLocationError::File { .. })));
+        assert!(matches!(
+            MasterLocation::parse("file:///no/such/file"),
+            Err(MasterLocationError::File { .. })
+        ));
     }
 }

@@ -72,10 +72,7 @@ fn compare(specs: &[&FlagSpec], rows: &[Vec<String>], by_variable: bool) {
 fn the_tables_of_the_programs_are_those_of_the_facts() {
     let logging = facts("flags_logging_libprocess.tsv");
     let logging: Vec<Vec<String>> = logging.into_iter().take(logging::LOGGING.len()).collect();
-    for (set, name) in [
-        (&master::FLAGS, "flags_master.tsv"),
-        (&agent::FLAGS, "flags_agent.tsv"),
-    ] {
+    for (set, name) in [(&master::FLAGS, "flags_master.tsv"), (&agent::FLAGS, "flags_agent.tsv")] {
         let mut rows = facts(name);
         rows.extend(logging.iter().cloned());
         let specs: Vec<&FlagSpec> = set.specs().filter(|spec| spec.name != "help").collect();
@@ -344,7 +341,9 @@ fn files_stand_for_their_content() {
     std::fs::write(&path, "rack:r1\n").expect("a temporary file");
     let attributes = format!("--attributes=file://{file}");
     let outcome = read_with(&agent::FLAGS, &["--master=a:1", "--work_dir=/w", &attributes], &[]);
-    let Ok(Outcome::Run(flags)) = outcome else { panic!("a good value") };
+    let Ok(Outcome::Run(flags)) = outcome else {
+        panic!("a good value")
+    };
     assert_eq!(flags.text("attributes"), Some("rack:r1"));
     std::fs::remove_file(&path).expect("it is ours");
     assert!(matches!(value(format!("file://{file}")), Err(FlagsError::File { .. })));
