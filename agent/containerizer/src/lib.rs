@@ -18,6 +18,7 @@ mod mesos_containerizer;
 pub mod paths;
 pub mod process_tree;
 pub mod program;
+pub mod reaper;
 mod recovery;
 mod registry;
 mod termination;

@@ -203,7 +203,13 @@ impl Inner {
             live.limits.clone_from(limits);
             live.sandbox.clone()
         };
-        let container = Isolated { container_id, sandbox: &sandbox, resources, limits, container_info: None };
+        let container = Isolated {
+            container_id,
+            sandbox: &sandbox,
+            resources,
+            limits,
+            container_info: None,
+        };
         for isolator in &self.isolation.isolators {
             isolator.update(container)?;
         }

@@ -6,7 +6,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use mesos::ids::ContainerId;
-use mesos_containerizer::{Containerizer as _, ContainerizerError, LaunchRequest, RecoverableContainer, WaitStatus, paths};
+use mesos_containerizer::{
+    Containerizer as _, ContainerizerError, LaunchRequest, RecoverableContainer, WaitStatus, paths,
+};
 use mesos_proto::v0::mesos::command_info::URI;
 use mesos_proto::v0::mesos::rlimit_info::{RLimit, rlimit::Type as RlimitType};
 use mesos_proto::v0::mesos::{ContainerInfo, Resource, Volume, container_info, value, volume};
@@ -58,10 +60,7 @@ fn exit_codes_and_signals_are_told() {
     argv.command.set_shell(false);
     argv.command.set_value("sh".to_owned());
     argv.command.arguments = ["named", "-c", "echo $0; exit 7"].map(str::to_owned).into();
-    assert_eq!(
-        host.run("c3", argv).wait_status().and_then(WaitStatus::code),
-        Some(7)
-    );
+    assert_eq!(host.run("c3", argv).wait_status().and_then(WaitStatus::code), Some(7));
     assert_eq!(fs::read_to_string(host.path("c/stdout")).expect("stdout"), "named\n");
 }
 

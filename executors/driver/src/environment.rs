@@ -142,7 +142,12 @@ mod tests {
         assert_eq!(read.shutdown_grace_period, Duration::from_secs(5));
         let mut without = variables();
         without.insert("MESOS_CHECKPOINT".to_owned(), "0".to_owned());
-        assert_eq!(ExecutorEnvironment::from_variables(&without).expect("complete").recovery_timeout, None);
+        assert_eq!(
+            ExecutorEnvironment::from_variables(&without)
+                .expect("complete")
+                .recovery_timeout,
+            None
+        );
     }
 
     #[test]
@@ -150,10 +155,16 @@ mod tests {
         for name in ["MESOS_FRAMEWORK_ID", "MESOS_EXECUTOR_ID", "MESOS_SLAVE_PID"] {
             let mut missing = variables();
             missing.remove(name);
-            let error = ExecutorEnvironment::from_variables(&missing).expect_err(name).to_string();
+            let error = ExecutorEnvironment::from_variables(&missing)
+                .expect_err(name)
+                .to_string();
             assert!(error.contains(name), "{error}");
         }
-        for name in ["MESOS_SLAVE_PID", "MESOS_RECOVERY_TIMEOUT", "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD"] {
+        for name in [
+            "MESOS_SLAVE_PID",
+            "MESOS_RECOVERY_TIMEOUT",
+            "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
+        ] {
             let mut bad = variables();
             bad.insert(name.to_owned(), "soon".to_owned());
             let error = ExecutorEnvironment::from_variables(&bad).expect_err(name).to_string();

@@ -90,7 +90,10 @@ pub(super) fn run(text: &str) -> Result<Vec<PathBuf>, FetchError> {
         .stall_timeout
         .and_then(|stall| u64::try_from(stall.nanoseconds).ok())
         .map_or(STALL_TIMEOUT_DEFAULT, Duration::from_nanos);
-    let fetchable = |Item { uri, action: Action::Fetch }| uri.into_proto();
+    let fetchable = |Item {
+                         uri,
+                         action: Action::Fetch,
+                     }| uri.into_proto();
     let uris: Vec<URI> = info.items.into_iter().map(fetchable).collect();
     let request = FetchRequest {
         uris: &uris,

@@ -12,7 +12,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus as Waited, waitid, waitpid};
 use nix::unistd::{Pid, setsid};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::execute::{self, ExecuteError};
 use super::protocol::{LaunchSpec, ProtocolError, READY, ToHelper, receive};
 use crate::process_tree::{self, TreeError};
+use crate::reaper;
 use crate::termination::WaitStatus;
 
 /// First argument that makes `mesos-containerizer` the init of a container.
@@ -50,7 +50,7 @@ pub enum LaunchError {
     Session(#[source] nix::Error),
     /// Orphans cannot be adopted.
     #[error("failed to become the parent of orphaned processes")]
-    Subreaper(#[source] nix::Error),
+    Subreaper(#[source] io::Error),
     /// The agent's messages did not arrive.
     #[error("the agent did not say what to run")]
     Agent(#[from] ProtocolError),
@@ -81,7 +81,7 @@ pub enum LaunchError {
 /// Says what failed before the command could run.
 pub fn run() -> Result<WaitStatus, LaunchError> {
     setsid().map_err(LaunchError::Session)?;
-    nix::sys::prctl::set_child_subreaper(true).map_err(LaunchError::Subreaper)?;
+    reaper::adopt_orphans().map_err(LaunchError::Subreaper)?;
     let mut agent = io::stdin().lock();
     let spec = match receive(&mut agent)? {
         ToHelper::Prepare(spec) => spec,
@@ -140,8 +140,9 @@ async fn supervise(spec: &LaunchSpec) -> Result<WaitStatus, LaunchError> {
     let command =
         Pid::from_raw(i32::try_from(child.id()).map_err(|error| LaunchError::Watch(io::Error::other(error)))?);
     loop {
-        if let Some(status) = collect(command)? {
-            return Ok(status);
+        let collected = reaper::collect().map_err(LaunchError::Watch)?;
+        if let Some(ended) = collected.iter().find(|ended| ended.pid == child.id()) {
+            return Ok(ended.status);
         }
         tokio::select! {
             _ = children.recv() => {}
@@ -151,27 +152,6 @@ async fn supervise(spec: &LaunchSpec) -> Result<WaitStatus, LaunchError> {
                     let _ = kill(command, forwarded);
                 }
             }
-        }
-    }
-}
-
-/// Collects ended children, adopted ones among them; gives the command's wait status once it is the one.
-fn collect(command: Pid) -> Result<Option<WaitStatus>, LaunchError> {
-    loop {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let pid = match waitid(Id::All, flags) {
-            Ok(Waited::Exited(pid, _) | Waited::Signaled(pid, _, _)) => pid,
-            Ok(_) | Err(nix::Error::EINTR) => return Ok(None),
-            Err(error) => return Err(LaunchError::Watch(error.into())),
-        };
-        let status = match waitpid(pid, None) {
-            Ok(Waited::Exited(_, code)) => WaitStatus::exited(code),
-            Ok(Waited::Signaled(_, signal, core)) => WaitStatus::from_raw(signal as i32 | if core { 0x80 } else { 0 }),
-            Ok(_) => continue,
-            Err(error) => return Err(LaunchError::Watch(error.into())),
-        };
-        if pid == command {
-            return Ok(Some(status));
         }
     }
 }

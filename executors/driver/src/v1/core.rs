@@ -185,7 +185,12 @@ impl ClientCore {
                 self.disconnected(&reason, &mut effects);
             }
             Input::Received(connection, event) if connection == self.connection => self.received(event, &mut effects),
-            Input::Rejected { connection, call, status, message } if connection == self.connection => {
+            Input::Rejected {
+                connection,
+                call,
+                status,
+                message,
+            } if connection == self.connection => {
                 self.rejected(call, status, &message, &mut effects);
             }
             // What connections report that were given up long since.
@@ -242,7 +247,10 @@ impl ClientCore {
             ]);
         }
         self.state = State::Connecting { ever_connected };
-        let Some(recovery_timeout) = self.config.recovery_timeout.filter(|_| ever_connected && !self.shutting_down)
+        let Some(recovery_timeout) = self
+            .config
+            .recovery_timeout
+            .filter(|_| ever_connected && !self.shutting_down)
         else {
             tracing::info!(reason, "the agent is not reached and will not be waited for");
             self.end(effects);
@@ -272,7 +280,10 @@ impl ClientCore {
         }
         let mut shutdown = Event::new();
         shutdown.set_type(event::Type::SHUTDOWN);
-        effects.push(Effect::SetTimer(ClientTimer::ShutdownGrace, self.config.shutdown_grace_period));
+        effects.push(Effect::SetTimer(
+            ClientTimer::ShutdownGrace,
+            self.config.shutdown_grace_period,
+        ));
         effects.push(Effect::DeliverEvent(Box::new(shutdown)));
     }
 
@@ -307,10 +318,14 @@ impl ClientCore {
     fn acknowledged(&mut self, acknowledged: &event::Acknowledged) -> bool {
         let before = self.updates.len();
         self.updates.retain(|status| status.uuid() != acknowledged.uuid());
-        self.tasks.retain(|task| task.task_id.value() != acknowledged.task_id.value());
+        self.tasks
+            .retain(|task| task.task_id.value() != acknowledged.task_id.value());
         let known = self.updates.len() < before;
         if !known {
-            tracing::warn!(task_id = acknowledged.task_id.value(), "acknowledgement of an unknown update");
+            tracing::warn!(
+                task_id = acknowledged.task_id.value(),
+                "acknowledgement of an unknown update"
+            );
         }
         known
     }
@@ -328,7 +343,10 @@ impl ClientCore {
         }
         let mut error = Event::new();
         error.set_type(event::Type::ERROR);
-        error.error.mut_or_insert_default().set_message(format!("the agent refused the subscription: {status} {message}"));
+        error
+            .error
+            .mut_or_insert_default()
+            .set_message(format!("the agent refused the subscription: {status} {message}"));
         effects.push(Effect::DeliverEvent(Box::new(error)));
         effects.push(Effect::Disconnect);
         self.end(effects);
@@ -389,7 +407,10 @@ impl ClientCore {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let part = u32::try_from(self.random >> 40).unwrap_or_default();
-        let pause = self.config.backoff_max.mul_f64(f64::from(part) / f64::from(1_u32 << 24));
+        let pause = self
+            .config
+            .backoff_max
+            .mul_f64(f64::from(part) / f64::from(1_u32 << 24));
         pause.max(BACKOFF_MIN.min(self.config.backoff_max))
     }
 }

@@ -81,7 +81,10 @@ const SECOND: ConnectionId = ConnectionId(2);
 fn subscribed(recovery_timeout: Option<Duration>) -> ClientCore {
     let mut core = core(recovery_timeout);
     assert_eq!(step(&mut core, Input::Started), ["set Heartbeat 1800s", "connect 1"]);
-    assert_eq!(step(&mut core, Input::Connected(FIRST)), ["connected", "1 subscribe 0 0"]);
+    assert_eq!(
+        step(&mut core, Input::Connected(FIRST)),
+        ["connected", "1 subscribe 0 0"]
+    );
     let greeted = step(&mut core, Input::Received(FIRST, event(event::Type::SUBSCRIBED)));
     assert_eq!(greeted, ["cancel Resubscribe", "deliver SUBSCRIBED"]);
     core
@@ -94,14 +97,26 @@ fn updates_and_tasks_go_with_every_subscription_until_acknowledged() {
     assert_eq!(step(&mut core, Input::UpdateSent(status("t", b"u1"))), ["1 UPDATE"]);
     assert_eq!(step(&mut core, Input::UpdateSent(status("t", b"u2"))), ["1 UPDATE"]);
     let lost = step(&mut core, Input::Disconnected(FIRST, "broken".to_owned()));
-    let expected = ["disconnect", "cancel Resubscribe", "disconnected", "set Recovery 900s", "set Reconnect"];
+    let expected = [
+        "disconnect",
+        "cancel Resubscribe",
+        "disconnected",
+        "set Recovery 900s",
+        "set Reconnect",
+    ];
     assert_eq!(lost, expected);
     // While away, updates are only kept.
     assert!(step(&mut core, Input::UpdateSent(status("t", b"u3"))).is_empty());
     assert_eq!(step(&mut core, Input::Elapsed(ClientTimer::Reconnect)), ["connect 2"]);
-    assert_eq!(step(&mut core, Input::Connected(SECOND)), ["cancel Recovery", "connected", "2 subscribe 1 3"]);
+    assert_eq!(
+        step(&mut core, Input::Connected(SECOND)),
+        ["cancel Recovery", "connected", "2 subscribe 1 3"]
+    );
     step(&mut core, Input::Received(SECOND, event(event::Type::SUBSCRIBED)));
-    assert_eq!(step(&mut core, Input::Received(SECOND, acknowledged("t", b"u1"))), ["deliver ACKNOWLEDGED"]);
+    assert_eq!(
+        step(&mut core, Input::Received(SECOND, acknowledged("t", b"u1"))),
+        ["deliver ACKNOWLEDGED"]
+    );
     assert!(step(&mut core, Input::Received(SECOND, acknowledged("t", b"u1"))).is_empty());
     let left: Vec<&[u8]> = core.unacknowledged_updates().iter().map(TaskStatus::uuid).collect();
     assert_eq!(left, [b"u2", b"u3"]);
@@ -143,8 +158,14 @@ fn attempts_go_on_until_the_recovery_timeout() {
     let mut core = subscribed(CHECKPOINTING);
     step(&mut core, Input::Disconnected(FIRST, "broken".to_owned()));
     for attempt in 2..6 {
-        assert_eq!(step(&mut core, Input::Elapsed(ClientTimer::Reconnect)), [format!("connect {attempt}")]);
-        let failed = step(&mut core, Input::Disconnected(ConnectionId(attempt), "refused".to_owned()));
+        assert_eq!(
+            step(&mut core, Input::Elapsed(ClientTimer::Reconnect)),
+            [format!("connect {attempt}")]
+        );
+        let failed = step(
+            &mut core,
+            Input::Disconnected(ConnectionId(attempt), "refused".to_owned()),
+        );
         assert_eq!(failed, ["set Reconnect"]);
     }
     let over = step(&mut core, Input::Elapsed(ClientTimer::Recovery));
@@ -164,7 +185,11 @@ fn pauses_are_random_and_bounded() {
         }
         core.step(NOW, Input::Elapsed(ClientTimer::Reconnect));
     }
-    assert!(pauses.iter().all(|pause| (BACKOFF_MIN..=Duration::from_secs(2)).contains(pause)));
+    assert!(
+        pauses
+            .iter()
+            .all(|pause| (BACKOFF_MIN..=Duration::from_secs(2)).contains(pause))
+    );
     pauses.dedup();
     assert!(pauses.len() > 40);
 }
@@ -181,7 +206,10 @@ fn a_recovering_agent_is_asked_again_and_others_refusals_end() {
         message: String::new(),
     };
     assert_eq!(step(&mut core, refused(503)), ["set Resubscribe 1s"]);
-    assert_eq!(step(&mut core, Input::Elapsed(ClientTimer::Resubscribe)), ["1 subscribe 0 0"]);
+    assert_eq!(
+        step(&mut core, Input::Elapsed(ClientTimer::Resubscribe)),
+        ["1 subscribe 0 0"]
+    );
     let ended = step(&mut core, refused(403));
     assert_eq!(ended[..2], ["deliver ERROR", "disconnect"]);
     assert_eq!(ended.last().map(String::as_str), Some("deliver SHUTDOWN"));
@@ -199,7 +227,12 @@ fn late_and_strange_inputs_change_nothing() {
         Input::Elapsed(ClientTimer::Recovery),
         Input::Elapsed(ClientTimer::Resubscribe),
         Input::Elapsed(ClientTimer::Reconnect),
-        Input::Rejected { connection: FIRST, call: call::Type::UPDATE, status: 403, message: String::new() },
+        Input::Rejected {
+            connection: FIRST,
+            call: call::Type::UPDATE,
+            status: 403,
+            message: String::new(),
+        },
     ] {
         assert!(step(&mut core, late.clone()).is_empty(), "{late:?}");
     }
@@ -210,7 +243,10 @@ fn late_and_strange_inputs_change_nothing() {
 fn shutdown_is_delivered_once_and_forced_after_the_grace_period() {
     let mut core = subscribed(CHECKPOINTING);
     let shutdown = || Input::Received(FIRST, event(event::Type::SHUTDOWN));
-    assert_eq!(step(&mut core, shutdown()), ["set ShutdownGrace 5s", "deliver SHUTDOWN"]);
+    assert_eq!(
+        step(&mut core, shutdown()),
+        ["set ShutdownGrace 5s", "deliver SHUTDOWN"]
+    );
     assert!(step(&mut core, shutdown()).is_empty());
     // Updates still go out.
     assert_eq!(step(&mut core, Input::UpdateSent(status("t", b"u"))), ["1 UPDATE"]);

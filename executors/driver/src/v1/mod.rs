@@ -65,9 +65,19 @@ impl ExecutorClient {
         let endpoint = Endpoint {
             address: environment.agent.address(),
             path: format!("/{}/api/v1/executor", environment.agent.id()),
-            authorization: environment.authentication_token.as_ref().map(|token| format!("Bearer {token}")),
+            authorization: environment
+                .authentication_token
+                .as_ref()
+                .map(|token| format!("Bearer {token}")),
         };
-        let shell = Shell { core, endpoint, inputs: inputs.clone(), events, timers: BTreeMap::new(), open: None };
+        let shell = Shell {
+            core,
+            endpoint,
+            inputs: inputs.clone(),
+            events,
+            timers: BTreeMap::new(),
+            open: None,
+        };
         let task = tokio::spawn(shell.run(queue));
         (Self { inputs, task }, received)
     }
@@ -196,8 +206,17 @@ impl Shell {
 
     fn connect(&mut self, connection: ConnectionId) {
         let (calls, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(exchange_calls(self.endpoint.clone(), connection, self.inputs.clone(), queue));
-        self.open = Some(Open { connection, calls, tasks: vec![task.abort_handle()] });
+        let task = tokio::spawn(exchange_calls(
+            self.endpoint.clone(),
+            connection,
+            self.inputs.clone(),
+            queue,
+        ));
+        self.open = Some(Open {
+            connection,
+            calls,
+            tasks: vec![task.abort_handle()],
+        });
     }
 
     async fn send(&mut self, connection: ConnectionId, call: Call) {
@@ -205,7 +224,12 @@ impl Shell {
             return;
         };
         if call.type_() == call::Type::SUBSCRIBE {
-            let task = tokio::spawn(read_events(self.endpoint.clone(), connection, self.inputs.clone(), call));
+            let task = tokio::spawn(read_events(
+                self.endpoint.clone(),
+                connection,
+                self.inputs.clone(),
+                call,
+            ));
             open.tasks.push(task.abort_handle());
         } else {
             // The exchange has ended when nobody takes it, and has told so.
@@ -216,8 +240,16 @@ impl Shell {
 
 impl Endpoint {
     fn headers(&self) -> Vec<(&str, &str)> {
-        let mut headers = vec![("Content-Type", PROTOBUF), ("Accept", PROTOBUF), ("Connection", "keep-alive")];
-        headers.extend(self.authorization.as_deref().map(|authorization| ("Authorization", authorization)));
+        let mut headers = vec![
+            ("Content-Type", PROTOBUF),
+            ("Accept", PROTOBUF),
+            ("Connection", "keep-alive"),
+        ];
+        headers.extend(
+            self.authorization
+                .as_deref()
+                .map(|authorization| ("Authorization", authorization)),
+        );
         headers
     }
 }
@@ -242,7 +274,9 @@ async fn exchange_calls(
             tracing::error!(call = ?call.type_(), "call lacks required fields and is not sent");
             continue;
         };
-        let answer = client.request(Method::POST, &endpoint.path, &endpoint.headers(), Bytes::from(body)).await;
+        let answer = client
+            .request(Method::POST, &endpoint.path, &endpoint.headers(), Bytes::from(body))
+            .await;
         let reported = match answer {
             Ok(answer) if answer.status.is_success() => true,
             Ok(answer) => report(rejected(connection, &call, answer.status, answer.text())).await,
@@ -278,7 +312,9 @@ async fn subscribe(
         return disconnected("the subscription lacks required fields");
     };
     let mut client = Client::new(endpoint.address);
-    let mut stream = client.open(Method::POST, &endpoint.path, &endpoint.headers(), Bytes::from(body)).await?;
+    let mut stream = client
+        .open(Method::POST, &endpoint.path, &endpoint.headers(), Bytes::from(body))
+        .await?;
     if stream.status != StatusCode::OK {
         let text = stream.collect(core::REFUSAL_BYTES_MAX).await?;
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -297,7 +333,12 @@ async fn subscribe(
 }
 
 fn rejected(connection: ConnectionId, call: &Call, status: StatusCode, message: String) -> Input {
-    Input::Rejected { connection, call: call.type_(), status: status.as_u16(), message }
+    Input::Rejected {
+        connection,
+        call: call.type_(),
+        status: status.as_u16(),
+        message,
+    }
 }
 
 /// An error with its cause in one line.
