@@ -1,7 +1,7 @@
 //! A node: one listening address, some threads, and the processes that live behind it.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::mailbox::{Mailbox, MailboxHandle, QueuedEvents, Stage};
 use crate::metrics::Metrics;
 use crate::process::{Process, ProcessId, ProcessRef};
 use crate::registry::{Registry, RouteInfo, RouteTarget};
+use crate::resolve::first_ipv4;
 use crate::wire::Outbound;
 
 /// How long [`Node::stop`] waits for processes to finish and for messages to leave.
@@ -72,7 +73,7 @@ impl Node {
             Ok(SocketAddr::V6(_)) => return Err(NodeError::NoAddress),
             Err(error) => return Err(NodeError::Thread(error)),
         };
-        let address = advertised_address(&config, bound)?;
+        let address = advertised_address(&config, bound).await?;
         let clock: Arc<dyn Clock> = match &config.clock {
             Some(clock) => Arc::clone(clock),
             None => Arc::new(SystemClock::new()?),
@@ -326,27 +327,23 @@ impl std::fmt::Debug for Node {
     }
 }
 
-fn advertised_address(config: &NodeConfig, bound: SocketAddrV4) -> Result<SocketAddrV4, NodeError> {
+async fn advertised_address(config: &NodeConfig, bound: SocketAddrV4) -> Result<SocketAddrV4, NodeError> {
     let port = config.advertise_port.unwrap_or(bound.port());
     let ip = match config.advertise_ip {
         Some(ip) => ip,
-        None if bound.ip().is_unspecified() => host_address().ok_or(NodeError::NoAddress)?,
+        None if bound.ip().is_unspecified() => host_address().await.ok_or(NodeError::NoAddress)?,
         None => *bound.ip(),
     };
     Ok(SocketAddrV4::new(ip, port))
 }
 
 /// An IPv4 address that the host's name resolves to.
-fn host_address() -> Option<Ipv4Addr> {
+async fn host_address() -> Option<Ipv4Addr> {
     let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
-    let resolved = (name.as_str(), 0)
-        .to_socket_addrs()
-        .ok()?
-        .find_map(|address| match address {
-            SocketAddr::V4(address) => Some(*address.ip()),
-            SocketAddr::V6(_) => None,
-        });
-    resolved.or(Some(Ipv4Addr::LOCALHOST))
+    tokio::net::lookup_host((name.as_str(), 0))
+        .await
+        .ok()
+        .and_then(first_ipv4)
 }
 
 async fn start_threads(config: &NodeConfig) -> Result<Threads, NodeError> {

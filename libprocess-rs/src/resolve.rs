@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use libprocess_types::{ParseUpidError, Upid};
 
-fn first_ipv4(addresses: impl Iterator<Item = SocketAddr>) -> Option<Ipv4Addr> {
-    addresses.into_iter().find_map(|address| match address {
+/// The first IPv4 address among those that a name resolved to.
+pub(crate) fn first_ipv4(mut addresses: impl Iterator<Item = SocketAddr>) -> Option<Ipv4Addr> {
+    addresses.find_map(|address| match address {
         SocketAddr::V4(address) => Some(*address.ip()),
         SocketAddr::V6(_) => None,
     })
