@@ -116,6 +116,10 @@ async fn head_has_the_headers_of_get_and_options_is_like_any_method() {
 async fn pipelined_answers_keep_the_order_of_requests() {
     let (node, probe) = start(|_| {}).await;
     let mut client = Raw::connect(&node).await;
+    // Small answers let more requests of a connection be in progress at a time.
+    for _ in 0..4 {
+        assert_eq!(client.get("/small").await.status, 200);
+    }
     let mut batch = String::from("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
     for number in 0..40 {
         batch += &format!("GET /echo/{number} HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -33,8 +33,13 @@ use super::server::{Answer, App};
 use super::{Method, StatusCode};
 use crate::node::Node;
 
-/// Requests of one connection that are in progress at a time.
+/// Requests of one connection that are in progress at a time, at most.
 const IN_PROGRESS_MAX: usize = 16;
+/// Requests in progress that a new connection may have. Small answers double it, large ones take it down to one, so
+/// that a client that does not read its answers costs little more than one of them.
+const IN_PROGRESS_FIRST: usize = 2;
+/// The largest answer that counts as small.
+const ANSWER_BYTES_SMALL: usize = 4 * 1024;
 /// Bytes read at once while requests are in progress.
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes read at once by a connection that has nothing to do; this much memory it costs.
@@ -87,10 +92,15 @@ struct InProgress {
 }
 
 /// The body that is being written.
-struct Sending {
-    body: BoxBody,
-    framing: Framing,
-    close_after: bool,
+enum Sending {
+    /// All of it is there; it is copied piece by piece.
+    Full { rest: Bytes, close_after: bool },
+    /// A producer gives it piece by piece.
+    Streamed {
+        body: BoxBody,
+        framing: Framing,
+        close_after: bool,
+    },
 }
 
 /// One connection.
@@ -104,6 +114,7 @@ pub(super) struct Connection<S> {
     head_scanned: usize,
     reading: Reading,
     in_progress: VecDeque<InProgress>,
+    in_progress_max: usize,
     sending: Option<Sending>,
     outgoing: BytesMut,
     closing: bool,
@@ -125,6 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             head_scanned: 0,
             reading: Reading::Head,
             in_progress: VecDeque::new(),
+            in_progress_max: IN_PROGRESS_FIRST,
             sending: None,
             outgoing: BytesMut::new(),
             closing: false,
@@ -168,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Reads requests out of what has arrived; true when one was completed or refused.
     fn parse(&mut self) -> bool {
         let mut progressed = false;
-        while self.in_progress.len() < IN_PROGRESS_MAX {
+        while self.in_progress.len() < self.in_progress_max && !self.is_held_up() {
             let step = match std::mem::replace(&mut self.reading, Reading::Nothing) {
                 Reading::Nothing => break,
                 Reading::Head => self.parse_head(),
@@ -188,6 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         progressed
+    }
+
+    /// Whether the client has not taken the answers before; further ones would only pile up.
+    fn is_held_up(&self) -> bool {
+        self.outgoing.len() >= UNSENT_BYTES_HIGH || matches!(self.sending, Some(Sending::Full { .. }))
     }
 
     /// Reads one head; false when more bytes are needed.
@@ -362,34 +379,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (false, false) => Persistence::Stay,
         };
         encode::head(&mut self.outgoing, status, &headers, framing, persistence);
+        self.adapt_to(framing);
         if terms.is_head || framing == Framing::Length(0) {
             self.closing |= close;
             return;
         }
-        self.sending = Some(Sending {
-            body,
-            framing,
-            close_after: close,
+        self.sending = Some(match body.try_into_bytes() {
+            Ok(rest) => Sending::Full {
+                rest,
+                close_after: close,
+            },
+            Err(body) => Sending::Streamed {
+                body,
+                framing,
+                close_after: close,
+            },
         });
     }
 
+    /// Lets more requests be in progress after small answers, fewer after large ones.
+    fn adapt_to(&mut self, framing: Framing) {
+        match framing {
+            Framing::Length(length) if length > UNSENT_BYTES_HIGH => self.in_progress_max = 1,
+            Framing::Length(length) if length <= ANSWER_BYTES_SMALL => {
+                self.in_progress_max = (self.in_progress_max * 2).min(IN_PROGRESS_MAX);
+            }
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {}
+        }
+    }
+
     /// Prepares more of the body; false when its producer has nothing more at the moment.
-    fn send_more(&mut self, task: &mut Context<'_>, mut sending: Sending) -> bool {
-        match Pin::new(&mut sending.body).poll_next(task) {
+    fn send_more(&mut self, task: &mut Context<'_>, sending: Sending) -> bool {
+        match sending {
+            Sending::Full { mut rest, close_after } => {
+                let piece = rest.split_to(rest.len().min(UNSENT_BYTES_HIGH));
+                self.outgoing.extend_from_slice(&piece);
+                if rest.is_empty() {
+                    self.closing |= close_after;
+                } else {
+                    self.sending = Some(Sending::Full { rest, close_after });
+                }
+                true
+            }
+            Sending::Streamed {
+                body,
+                framing,
+                close_after,
+            } => self.stream_more(task, body, framing, close_after),
+        }
+    }
+
+    fn stream_more(&mut self, task: &mut Context<'_>, mut body: BoxBody, framing: Framing, close_after: bool) -> bool {
+        match Pin::new(&mut body).poll_next(task) {
             Poll::Ready(Some(Ok(bytes))) => {
-                if sending.framing != Framing::Chunked {
+                if framing != Framing::Chunked {
                     self.outgoing.extend_from_slice(&bytes);
                 } else if !bytes.is_empty() {
                     encode::chunk(&mut self.outgoing, &bytes);
                 }
-                self.sending = Some(sending);
+                self.sending = Some(Sending::Streamed {
+                    body,
+                    framing,
+                    close_after,
+                });
                 true
             }
             Poll::Ready(None) => {
-                if sending.framing == Framing::Chunked {
+                if framing == Framing::Chunked {
                     encode::last_chunk(&mut self.outgoing);
                 }
-                self.closing |= sending.close_after;
+                self.closing |= close_after;
                 true
             }
             Poll::Ready(Some(Err(error))) => {
@@ -398,7 +457,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 true
             }
             Poll::Pending => {
-                self.sending = Some(sending);
+                self.sending = Some(Sending::Streamed {
+                    body,
+                    framing,
+                    close_after,
+                });
                 false
             }
         }
@@ -472,9 +535,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn is_streaming(&self) -> bool {
-        self.sending
-            .as_ref()
-            .is_some_and(|sending| !matches!(sending.framing, Framing::Length(_)))
+        matches!(self.sending, Some(Sending::Streamed { .. }))
     }
 
     /// Waits, but not forever, for clients that have half closed or that do not take their answer.
