@@ -21,13 +21,6 @@ impl Bits {
         self.0[word] |= 1 << (index % 64);
     }
 
-    /// Takes an index out of the set.
-    pub fn remove(&mut self, index: u32) {
-        if let Some(word) = self.0.get_mut(index as usize / 64) {
-            *word &= !(1 << (index % 64));
-        }
-    }
-
     /// Empties the set and keeps its room.
     pub fn clear(&mut self) {
         self.0.fill(0);

@@ -56,11 +56,6 @@ impl Places {
         self.names.get(place).map_or("", String::as_str)
     }
 
-    /// How many places there are.
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
     /// The scalar quantities of resources.
     pub fn vector(&mut self, resources: &Resources) -> Vector {
         let mut vector = Vector::default();

@@ -34,19 +34,6 @@ impl Caps {
         self.bounds.is_empty()
     }
 
-    /// The bound of a place.
-    pub fn get(&self, place: Place) -> Option<i64> {
-        self.bounds
-            .iter()
-            .find(|(other, _)| *other == place)
-            .map(|(_, bound)| *bound)
-    }
-
-    /// The places with their bounds.
-    pub fn iter(&self) -> impl Iterator<Item = (Place, i64)> + '_ {
-        self.bounds.iter().copied()
-    }
-
     /// Whether an offer brings something of what is needed, or nothing is.
     pub fn is_served_by(&self, offer: &Resources, places: &Places) -> bool {
         let serves = |place: Option<Place>| place.is_some_and(|place| self.needed.contains(&place));

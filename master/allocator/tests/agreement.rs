@@ -209,7 +209,7 @@ impl Pair {
                 let info = self.framework_info();
                 self.log.push(format!("update {id} {info:?}"));
                 self.real.update_framework(self.now, &real, info.clone());
-                self.naive.update_framework(&id, info);
+                self.naive.update_framework(&id, &info);
             }
         }
     }
@@ -257,10 +257,9 @@ impl Pair {
             }
             drawn
         };
-        let quota = Quota {
-            guarantees: draw(&["cpus", "mem"]),
-            limits: draw(&["cpus", "mem", "disk"]),
-        };
+        let (mut guarantees, limits) = (draw(&["cpus", "mem"]), draw(&["cpus", "mem", "disk"]));
+        guarantees.retain(|name, guarantee| limits.get(name).is_none_or(|limit| *guarantee <= *limit));
+        let quota = Quota { guarantees, limits };
         self.log.push(format!("quota {role} {quota:?}"));
         self.real
             .update_quota(self.now, role, quota.clone())
@@ -411,7 +410,7 @@ fn seeds() -> u64 {
     std::env::var("ALLOCATOR_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(400)
+        .unwrap_or(150)
 }
 
 #[test]

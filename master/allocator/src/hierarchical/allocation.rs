@@ -6,7 +6,7 @@ use std::sync::Arc;
 use libprocess_types::Time;
 
 use super::{HierarchicalAllocator, Recovery};
-use crate::api::{AgentOrder, Allocations, InverseOfferRequest, OfferableAllocation, Quota};
+use crate::api::{AgentOrder, Allocations, Allocator, InverseOfferRequest, OfferableAllocation, Quota};
 use crate::cycle::{Cycle, Grant};
 use crate::quota::Headroom;
 
@@ -67,7 +67,7 @@ impl HierarchicalAllocator {
     }
 
     pub(super) fn cycle_over_changed(&mut self, now: Time) -> Allocations {
-        if self.is_recovering(now) || !(self.all_changed || !self.changed.is_empty()) {
+        if self.is_recovering(now) || !self.has_changes() {
             return Allocations::default();
         }
         if self.all_changed {

@@ -266,6 +266,18 @@ impl Allocator for HierarchicalAllocator {
     }
 
     fn update_quota(&mut self, _now: Time, role: &str, quota: Quota) -> Result<(), AllocatorError> {
+        let bound = |name: &String| quota.limits.get(name);
+        if quota
+            .guarantees
+            .iter()
+            .any(|(name, guarantee)| bound(name).is_some_and(|limit| guarantee > limit))
+        {
+            let reason = "a guarantee is above the limit of the same resource";
+            return Err(AllocatorError::UnsupportedQuota {
+                role: role.to_owned(),
+                reason,
+            });
+        }
         self.set_quota(role, quota);
         Ok(())
     }

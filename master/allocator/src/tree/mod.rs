@@ -157,12 +157,6 @@ impl RoleTree {
             .expect("client indices in use point at clients")
     }
 
-    /// All nodes but the root.
-    pub fn roles(&self) -> impl Iterator<Item = (RoleIndex, &RoleNode)> {
-        let nodes = self.nodes.iter().enumerate().skip(1);
-        nodes.filter_map(|(index, node)| Some((u32::try_from(index).ok()?, node.as_ref()?)))
-    }
-
     /// All clients.
     pub fn clients(&self) -> impl Iterator<Item = (ClientIndex, &Client)> {
         let clients = self.clients.iter().enumerate();

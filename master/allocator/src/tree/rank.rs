@@ -48,11 +48,6 @@ impl RoleTree {
         self.change_account(index, |standing| standing.allocated.add(difference));
     }
 
-    /// Takes from a client's account and from those above it.
-    pub fn unallocate(&mut self, index: ClientIndex, quantities: &Vector) {
-        self.change_account(index, |standing| standing.allocated.subtract(quantities));
-    }
-
     /// Brings shares and rankings up to date after the total changed.
     pub fn refresh(&mut self) {
         if !self.stale {

@@ -121,7 +121,7 @@ fn ties_go_by_count_then_name() {
     assert!(bench.give());
     assert_eq!(bench.order, "A", "equal share and count: by name");
     let first = bench.clients[1].1;
-    bench.tree.unallocate(first, &vector(&[1]));
+    bench.tree.adjust(first, &vector(&[-1]));
     assert!(bench.give());
     assert_eq!(bench.order, "AB", "equal share: the one with fewer allocations");
 }
@@ -169,7 +169,7 @@ fn a_role_with_roles_below_competes_among_them() {
     assert_eq!(walk(&tree, &mut random), ["a/y", "a/x", "a", "b"]);
     tree.deactivate(clients[2]);
     assert_eq!(walk(&tree, &mut random), ["a/x", "a", "b"]);
-    tree.unallocate(clients[1], &vector(&[5]));
+    tree.adjust(clients[1], &vector(&[-5]));
     tree.deactivate(clients[1]);
     tree.remove_client(clients[1]);
     tree.remove_client(clients[2]);
@@ -234,8 +234,9 @@ proptest! {
                 1 => tree.deactivate(client),
                 2 | 3 => tree.allocate(client, &vector(&[amount, 10 - amount])),
                 _ => {
-                    let held = tree.client(client).standing.allocated.clone();
-                    tree.unallocate(client, &held);
+                    let mut returned = Vector::default();
+                    returned.subtract(&tree.client(client).standing.allocated);
+                    tree.adjust(client, &returned);
                 }
             }
             let mut sorted = tree.clone();

@@ -100,7 +100,11 @@ fn add(sums: &mut BTreeMap<String, i64>, quantities: &Quantities) {
 
 impl Naive {
     pub fn new(minimums: Vec<Quantities>, interval: Duration) -> Self {
-        Self { minimums, interval, ..Self::default() }
+        Self {
+            minimums,
+            interval,
+            ..Self::default()
+        }
     }
 
     pub fn add_framework(&mut self, id: &str, info: FrameworkInfo) {
@@ -116,7 +120,7 @@ impl Naive {
         self.all_changed = true;
     }
 
-    pub fn update_framework(&mut self, id: &str, info: FrameworkInfo) {
+    pub fn update_framework(&mut self, id: &str, info: &FrameworkInfo) {
         let Some(framework) = self.frameworks.get_mut(id) else {
             return;
         };
