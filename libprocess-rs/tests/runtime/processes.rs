@@ -276,3 +276,40 @@ fn node_starts_from_an_actix_runtime_too() {
         node.stop().await;
     });
 }
+
+/// Links race with the end of their target: before, during and after it, each is answered once.
+#[tokio::test]
+async fn every_link_is_answered_by_one_exit_however_it_races() {
+    struct Brief;
+    impl Process for Brief {}
+    let node = start_node().await;
+    let mut watchers = Vec::new();
+    for number in 0..4 {
+        watchers.push(Recording::start(&node, &format!("watcher-{number}")).await);
+    }
+    let mut expected: Vec<Seen> = Vec::new();
+    for _ in 0..300 {
+        let target = node.spawn(ProcessId::Numbered("brief"), || Brief);
+        expected.push(Seen::Exited(target.pid().to_string()));
+        for (number, watcher) in watchers.iter().enumerate() {
+            if number == 2 {
+                target.terminate();
+            }
+            let to = target.pid().clone();
+            watcher.process.dispatch(move |_, context| context.link(&to));
+        }
+    }
+    for watcher in &mut watchers {
+        let mut seen = Vec::new();
+        for _ in 0..expected.len() {
+            seen.push(watcher.next().await);
+        }
+        let order = |seen: &Seen| format!("{seen:?}");
+        seen.sort_by_key(order);
+        let mut sorted = expected.clone();
+        sorted.sort_by_key(order);
+        assert_eq!(seen, sorted);
+        watcher.nothing_more().await;
+    }
+    node.stop().await;
+}
