@@ -43,6 +43,7 @@ impl Execution {
             launched: false,
             subscribed: false,
             kill_is_set: false,
+            problem: None,
         }
     }
 
