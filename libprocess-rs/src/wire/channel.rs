@@ -57,7 +57,10 @@ enum Phase {
 struct State {
     queue: SendQueue,
     phase: Phase,
-    waker: Option<Waker>,
+    /// The task, while it waits for something to send.
+    idle: Option<Waker>,
+    /// The task, while it waits for the socket: more to send need not wake it, a new phase must.
+    busy: Option<Waker>,
 }
 
 /// One connection to another node.
@@ -74,7 +77,8 @@ impl Channel {
         let state = State {
             queue,
             phase: Phase::Open,
-            waker: None,
+            idle: None,
+            busy: None,
         };
         let ended = watch::Sender::new(false);
         Self {
@@ -106,14 +110,18 @@ impl Channel {
             return false;
         }
         fill(&mut state.queue);
-        Self::wake(state);
+        let idle = state.idle.take();
+        drop(state);
+        if let Some(idle) = idle {
+            idle.wake();
+        }
         true
     }
 
     fn wake(mut state: MutexGuard<'_, State>) {
-        let waker = state.waker.take();
+        let wakers = [state.idle.take(), state.busy.take()];
         drop(state);
-        if let Some(waker) = waker {
+        for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
     }
@@ -196,7 +204,7 @@ impl Channel {
             if state.phase == Phase::Replaced {
                 return Poll::Ready(());
             }
-            state.waker = Some(task.waker().clone());
+            state.busy = Some(task.waker().clone());
             Poll::Pending
         });
         tokio::select! {
@@ -242,7 +250,7 @@ impl Writer<'_> {
             state.phase = Phase::Closed;
             return Poll::Ready(Some(End::Drained));
         }
-        state.waker = Some(task.waker().clone());
+        state.idle = Some(task.waker().clone());
         Poll::Pending
     }
 
@@ -260,8 +268,12 @@ impl Writer<'_> {
             match self.stream.try_write_vectored(&slices[..count]) {
                 Ok(written) => self.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // A replacement must be noticed while the socket is full.
-                    self.channel.lock().waker = Some(task.waker().clone());
+                    let mut state = self.channel.lock();
+                    if state.phase == Phase::Replaced {
+                        return Poll::Ready(End::Replaced);
+                    }
+                    state.busy = Some(task.waker().clone());
+                    drop(state);
                     if ready!(self.stream.poll_write_ready(task)).is_err() {
                         return Poll::Ready(End::Broken);
                     }
