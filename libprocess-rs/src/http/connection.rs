@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::body::{BodySize, MessageBody};
 use actix_http::h1::{Codec, Message, MessageType};
 use actix_http::{ConnectionType, Request, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,6 +29,7 @@ use tokio_util::codec::Decoder;
 use super::encode::{self, Framing, Persistence};
 use super::exchange::bare;
 use super::head::{add_missing_host, asks_to_close, declared_length, head_end};
+use super::sending::{Sending, Step, UNSENT_BYTES_HIGH};
 use super::server::{Answer, App};
 use super::{Method, StatusCode};
 use crate::node::Node;
@@ -44,8 +45,6 @@ const ANSWER_BYTES_SMALL: usize = 4 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes read at once by a connection that has nothing to do; this much memory it costs.
 const READ_BYTES_IDLE: usize = 2 * 1024;
-/// Unsent bytes above which no more of an answer is prepared.
-const UNSENT_BYTES_HIGH: usize = 64 * 1024;
 /// How long a client that has closed its sending side may wait for an answer.
 const HALF_CLOSED_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may take nothing of an answer that is not streamed.
@@ -89,18 +88,6 @@ enum Progress {
 struct InProgress {
     terms: Terms,
     progress: Progress,
-}
-
-/// The body that is being written.
-enum Sending {
-    /// All of it is there; it is copied piece by piece.
-    Full { rest: Bytes, close_after: bool },
-    /// A producer gives it piece by piece.
-    Streamed {
-        body: BoxBody,
-        framing: Framing,
-        close_after: bool,
-    },
 }
 
 /// One connection.
@@ -384,17 +371,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.closing |= close;
             return;
         }
-        self.sending = Some(match body.try_into_bytes() {
-            Ok(rest) => Sending::Full {
-                rest,
-                close_after: close,
-            },
-            Err(body) => Sending::Streamed {
-                body,
-                framing,
-                close_after: close,
-            },
-        });
+        self.sending = Some(Sending::new(body, framing, close));
     }
 
     /// Lets more requests be in progress after small answers, fewer after large ones.
@@ -410,59 +387,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Prepares more of the body; false when its producer has nothing more at the moment.
     fn send_more(&mut self, task: &mut Context<'_>, sending: Sending) -> bool {
-        match sending {
-            Sending::Full { mut rest, close_after } => {
-                let piece = rest.split_to(rest.len().min(UNSENT_BYTES_HIGH));
-                self.outgoing.extend_from_slice(&piece);
-                if rest.is_empty() {
-                    self.closing |= close_after;
-                } else {
-                    self.sending = Some(Sending::Full { rest, close_after });
-                }
+        match sending.prepare(task, &mut self.outgoing) {
+            Step::More(sending) => {
+                self.sending = Some(sending);
                 true
             }
-            Sending::Streamed {
-                body,
-                framing,
-                close_after,
-            } => self.stream_more(task, body, framing, close_after),
-        }
-    }
-
-    fn stream_more(&mut self, task: &mut Context<'_>, mut body: BoxBody, framing: Framing, close_after: bool) -> bool {
-        match Pin::new(&mut body).poll_next(task) {
-            Poll::Ready(Some(Ok(bytes))) => {
-                if framing != Framing::Chunked {
-                    self.outgoing.extend_from_slice(&bytes);
-                } else if !bytes.is_empty() {
-                    encode::chunk(&mut self.outgoing, &bytes);
-                }
-                self.sending = Some(Sending::Streamed {
-                    body,
-                    framing,
-                    close_after,
-                });
-                true
-            }
-            Poll::Ready(None) => {
-                if framing == Framing::Chunked {
-                    encode::last_chunk(&mut self.outgoing);
-                }
-                self.closing |= close_after;
-                true
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::debug!(peer = %self.peer, %error, "body of an answer broke off");
-                self.closing = true;
-                true
-            }
-            Poll::Pending => {
-                self.sending = Some(Sending::Streamed {
-                    body,
-                    framing,
-                    close_after,
-                });
+            Step::Waiting(sending) => {
+                self.sending = Some(sending);
                 false
+            }
+            Step::Done { close } => {
+                self.closing |= close;
+                true
             }
         }
     }

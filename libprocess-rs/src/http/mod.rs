@@ -12,6 +12,7 @@ pub mod media;
 mod message;
 pub mod negotiate;
 pub mod recordio;
+mod sending;
 pub mod server;
 mod types;
 pub mod uri;
