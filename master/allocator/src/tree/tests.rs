@@ -250,3 +250,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_lottery_is_fair_across_levels() {
+    let mut tree = RoleTree::new(SorterKind::Random, SorterKind::Random, Vec::new());
+    for path in ["r", "r/x", "s", "t/u"] {
+        let role = tree.ensure_role(path);
+        let client = tree.add_client(role, 0, Arc::from(path));
+        tree.activate(client);
+    }
+    tree.refresh();
+    let mut random = Random::new(7);
+    let mut first: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for _ in 0..6000 {
+        let order = walk(&tree, &mut random);
+        assert_eq!(order.len(), 4);
+        *first.entry(order[0].clone()).or_default() += 1;
+    }
+    let expected = [("r", 1000), ("r/x", 1000), ("s", 2000), ("t/u", 2000)];
+    for (path, wins) in expected {
+        assert!(first[path].abs_diff(wins) < 150, "{first:?}");
+    }
+}
