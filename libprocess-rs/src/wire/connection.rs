@@ -150,7 +150,7 @@ impl Connection {
                     }
                 }
             }
-            self.wait_for_room().await;
+            self.wait_for_room().await?;
         }
     }
 
@@ -237,10 +237,17 @@ impl Connection {
     }
 
     /// Does not read on while the last receiver is far behind.
-    async fn wait_for_room(&mut self) {
-        if let Some(mailbox) = &self.batch.mailbox {
-            crate::mailbox::wait_for_room(mailbox).await;
-        }
+    async fn wait_for_room(&mut self) -> io::Result<()> {
+        let Some(mailbox) = self.batch.mailbox.clone().filter(|mailbox| mailbox.is_crowded()) else {
+            return Ok(());
+        };
+        let mut room = std::pin::pin!(crate::mailbox::wait_for_room(&mailbox));
+        poll_fn(|task| {
+            // What was taken is answered in the meantime.
+            let _ = self.poll_write_answers(task)?;
+            room.as_mut().poll(task).map(Ok)
+        })
+        .await
     }
 
     /// Writes answers and reads until at least one byte came; 0 at the end of the stream.

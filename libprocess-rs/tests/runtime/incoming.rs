@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use libprocess::{Node, NodeConfig};
 
-use crate::recorder::{RawPeer, Recording, start_node};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::recorder::{RawPeer, Recording, bounded, start_node};
 
 const SENDER: &str = "Libprocess-From: peer(1)@127.0.0.1:9\r\n";
 
@@ -260,5 +263,56 @@ async fn wildcard_address_is_advertised_as_one_that_peers_can_reach() {
     let mut peer = RawPeer::connect(&node).await;
     peer.write(sized("/target/x", "")).await;
     assert_eq!(target.next_message().await.1, "x");
+    node.stop().await;
+}
+
+/// A receiver that is far behind makes its connections wait; nothing is lost when it goes on.
+#[tokio::test]
+async fn flood_for_a_busy_process_waits_and_arrives() {
+    let node = start_node().await;
+    let mut target = Recording::start(&node, "target").await;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    target.process.dispatch(move |_, _| {
+        let _ = wait.recv();
+    });
+    let count: usize = 150_000;
+    let stream = TcpStream::connect(node.address()).await.expect("the node listens");
+    let (mut reading, mut writing) = stream.into_split();
+    let writer = tokio::spawn(async move {
+        let all: String = (0..count)
+            .map(|number| sized("/target/n", &number.to_string()))
+            .collect();
+        bounded(writing.write_all(all.as_bytes()))
+            .await
+            .expect("the node reads");
+        writing
+    });
+    let reader = tokio::spawn(async move {
+        let (mut answers, mut received) = (0, Vec::new());
+        let mut go_on = Some(go_on);
+        while answers < count {
+            let bytes = bounded(reading.read_buf(&mut received))
+                .await
+                .expect("the node answers");
+            assert!(bytes > 0, "the node closed the connection");
+            let complete = received.windows(4).filter(|window| window == b"\r\n\r\n").count();
+            let end = received
+                .windows(4)
+                .rposition(|window| window == b"\r\n\r\n")
+                .map_or(0, |at| at + 4);
+            received.drain(..end);
+            answers += complete;
+            // By now the mailbox is crowded and the node has stopped reading.
+            if answers > 64 * 1024 {
+                go_on = None;
+            }
+        }
+        drop(go_on);
+    });
+    for number in 0..count {
+        assert_eq!(target.next_message().await.2, number.to_string());
+    }
+    reader.await.expect("all answers");
+    drop(writer.await.expect("all written"));
     node.stop().await;
 }
