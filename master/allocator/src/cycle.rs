@@ -15,7 +15,7 @@ use crate::filters::Verdict;
 use crate::framework::{Framework, Tastes};
 use crate::ledger::Ledger;
 use crate::quantities::Vector;
-use crate::quota::{Caps, Headroom};
+use crate::quota::{self, Caps};
 use crate::random::Random;
 use crate::rules::Rules;
 use crate::slab::Slab;
@@ -69,8 +69,8 @@ pub struct Cycle<'a> {
     pub tastes_epoch: u64,
     /// Whether some framework has minimums of its own.
     pub has_minimums: bool,
-    /// Present while some role has quota.
-    pub headroom: Option<Headroom>,
+    /// Whether some role has quota.
+    pub has_quota: bool,
     /// What was granted so far.
     pub granted: Vec<Grant>,
     /// Scratch space.
@@ -99,13 +99,11 @@ impl Cycle<'_> {
         for slot in slots {
             self.drop_ended_filters(agents.at_mut(*slot));
         }
-        if self.headroom.as_ref().is_some_and(Headroom::is_required) {
-            for slot in slots {
-                if !self.headroom.as_ref().is_some_and(Headroom::is_required) {
-                    break;
-                }
-                self.visit(*slot, agents.at_mut(*slot), Pass::Guarantees);
+        for slot in slots {
+            if !self.tree.required().has_positive() {
+                break;
             }
+            self.visit(*slot, agents.at_mut(*slot), Pass::Guarantees);
         }
         for slot in slots {
             self.visit(*slot, agents.at_mut(*slot), Pass::FairShares);
@@ -126,7 +124,7 @@ impl Cycle<'_> {
     /// One agent's turn.
     fn visit(&mut self, slot: u32, agent: &mut Agent, pass: Pass) {
         let mark = Some((agent.state, self.epoch));
-        if self.headroom.is_none() && agent.fruitless == mark {
+        if !self.has_quota && agent.fruitless == mark {
             return;
         }
         let Some(mut turn) = self.begin(slot, agent) else {
@@ -159,7 +157,7 @@ impl Cycle<'_> {
             let given = self
                 .granted
                 .iter()
-                .filter(|grant| self.headroom.is_some() && grant.agent == slot);
+                .filter(|grant| self.has_quota && grant.agent == slot);
             let given: Resources = given.map(|grant| grant.resources.shared()).sum();
             left = left.filter(|resource| !given.contains_resource(resource));
         }
@@ -249,10 +247,10 @@ impl Cycle<'_> {
 
     /// The bounds for a role in a pass; `None` when the pass has nothing for the role.
     fn caps(&self, role: RoleIndex, pass: Pass) -> Option<Caps> {
-        match (&self.headroom, pass) {
-            (None, _) => Some(Caps::default()),
-            (Some(headroom), Pass::FairShares) => Some(headroom.caps(self.tree, self.ledger, role)),
-            (Some(headroom), Pass::Guarantees) => headroom.guarantee_caps(self.tree, self.ledger, role),
+        match pass {
+            _ if !self.has_quota => Some(Caps::default()),
+            Pass::FairShares => Some(quota::fair_caps(self.tree, self.ledger, role)),
+            Pass::Guarantees => quota::guarantee_caps(self.tree, self.ledger, role),
         }
     }
 
@@ -300,14 +298,10 @@ impl Cycle<'_> {
 
     fn grant(&mut self, agent: &mut Agent, turn: &mut Turn, client: ClientIndex, offer: Resources) {
         let role = self.tree.client(client).role;
-        let before = self.headroom.as_ref().map(|_| Headroom::before(self.tree, role));
         let difference = self
             .ledger
             .change_holding(self.tree, agent, client, |held| *held += &offer);
         self.tree.charge(role, |node| node.offered.add(&difference.charged));
-        if let (Some(headroom), Some(before)) = (&mut self.headroom, before) {
-            headroom.change(self.tree, role, &before);
-        }
         if agent.uniform {
             agent.free -= &offer;
         } else {

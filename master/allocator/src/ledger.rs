@@ -6,7 +6,7 @@
 use mesos::resources::{Resource, Resources};
 
 use crate::agent::{Agent, Holding};
-use crate::quantities::{Places, Vector};
+use crate::quantities::{Place, Places, Vector};
 use crate::tree::{ClientIndex, RoleTree};
 
 /// Sums over the whole cluster.
@@ -54,6 +54,11 @@ impl Ledger {
             pool_held: Vector::default(),
             held: Vector::default(),
         }
+    }
+
+    /// What is unreserved, not revocable and free in the cluster.
+    pub fn headroom(&self, place: Place) -> i64 {
+        self.pool.get(place) - self.pool_held.get(place)
     }
 
     /// Measures resources.

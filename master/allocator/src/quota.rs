@@ -9,7 +9,7 @@ use mesos::values::Scalar;
 
 use crate::ledger::{Ledger, is_charged};
 use crate::quantities::{Place, Places, Vector};
-use crate::tree::{ROOT, RoleIndex, RoleTree};
+use crate::tree::{RoleIndex, RoleTree};
 
 /// Bounds for the unreserved, not revocable quantities of one offer; places without an entry are not bounded.
 #[derive(Clone, Debug, Default)]
@@ -72,80 +72,45 @@ impl Caps {
     }
 }
 
-/// What has to stay free for guarantees, kept up to date through a cycle.
-#[derive(Clone, Debug, Default)]
-pub struct Headroom {
-    required: Vector,
+/// Bounds what a role may get: limits of the role and of those above it, and headroom kept for guarantees.
+pub fn fair_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Caps {
+    let mut caps = limit_caps(tree, role);
+    for (place, required) in tree.required().iter().filter(|(_, required)| *required > 0) {
+        caps.lower(place, ledger.headroom(place) - required);
+    }
+    caps
 }
 
-impl Headroom {
-    /// Sums up all guarantees that are not consumed yet.
-    pub fn new(tree: &RoleTree) -> Self {
-        let mut required = Vector::default();
-        for top in tree.children(ROOT) {
-            required.add(&outstanding(tree, *top));
+/// Bounds what a role may get towards its guarantees: of what is guaranteed to it or above it, what is still
+/// outstanding; of everything else, what [`fair_caps`] leaves. `None` when nothing is outstanding.
+pub fn guarantee_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Option<Caps> {
+    let mut needed = Vector::default();
+    let mut guaranteed = Vector::default();
+    for node in tree.path_up(role).map(|index| tree.role(index)) {
+        for (place, quantity) in node.guarantees.iter().filter(|(_, quantity)| *quantity > 0) {
+            let open = quantity - node.reserved.get(place) - node.charged.get(place);
+            needed.set(place, needed.get(place).max(open));
+            guaranteed.set(place, 1);
         }
-        Self { required }
     }
-
-    /// Whether some guarantee is not consumed yet.
-    pub fn is_required(&self) -> bool {
-        self.required.has_positive()
+    if !needed.has_positive() {
+        return None;
     }
-
-    /// What the top-level role above `role` requires now; pass it to [`Headroom::change`] after charging the role.
-    pub fn before(tree: &RoleTree, role: RoleIndex) -> Vector {
-        tree.path_up(role)
-            .last()
-            .map_or_else(Vector::default, |top| outstanding(tree, top))
-    }
-
-    /// Takes over that a role was charged more.
-    pub fn change(&mut self, tree: &RoleTree, role: RoleIndex, before: &Vector) {
-        self.required.add(&Self::before(tree, role));
-        self.required.subtract(before);
-    }
-
-    /// Bounds what a role may get: limits of the role and of those above it, and headroom kept for guarantees.
-    pub fn caps(&self, tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Caps {
-        let mut caps = limit_caps(tree, role);
-        for (place, required) in self.required.iter().filter(|(_, required)| *required > 0) {
-            caps.lower(place, ledger.pool.get(place) - ledger.pool_held.get(place) - required);
+    let mut caps = limit_caps(tree, role);
+    for (place, required) in tree.required().iter().filter(|(_, required)| *required > 0) {
+        if guaranteed.get(place) == 0 {
+            caps.lower(place, ledger.headroom(place) - required);
         }
-        caps
     }
-
-    /// Bounds what a role may get towards its guarantees: of what is guaranteed to it or above it, what is still
-    /// outstanding; of everything else, what [`Headroom::caps`] leaves. `None` when nothing is outstanding.
-    pub fn guarantee_caps(&self, tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Option<Caps> {
-        let mut needed = Vector::default();
-        let mut guaranteed = Vector::default();
-        for node in tree.path_up(role).map(|index| tree.role(index)) {
-            for (place, quantity) in node.guarantees.iter().filter(|(_, quantity)| *quantity > 0) {
-                let open = quantity - node.reserved.get(place) - node.charged.get(place);
-                needed.set(place, needed.get(place).max(open));
-                guaranteed.set(place, 1);
-            }
-        }
-        if !needed.has_positive() {
-            return None;
-        }
-        let mut caps = limit_caps(tree, role);
-        for (place, required) in self.required.iter().filter(|(_, required)| *required > 0) {
-            if guaranteed.get(place) == 0 {
-                caps.lower(place, ledger.pool.get(place) - ledger.pool_held.get(place) - required);
-            }
-        }
-        for (place, _) in guaranteed.iter().filter(|(_, mark)| *mark > 0) {
-            caps.lower(place, needed.get(place));
-        }
-        caps.needed = needed
-            .iter()
-            .filter(|(_, quantity)| *quantity > 0)
-            .map(|(place, _)| place)
-            .collect();
-        Some(caps)
+    for (place, _) in guaranteed.iter().filter(|(_, mark)| *mark > 0) {
+        caps.lower(place, needed.get(place));
     }
+    caps.needed = needed
+        .iter()
+        .filter(|(_, quantity)| *quantity > 0)
+        .map(|(place, _)| place)
+        .collect();
+    Some(caps)
 }
 
 /// What is left under the limits of a role and of those above it.
@@ -157,20 +122,4 @@ pub fn limit_caps(tree: &RoleTree, role: RoleIndex) -> Caps {
         }
     }
     caps
-}
-
-/// Guarantees of a subtree that are not consumed yet: for each role the larger of its own and of those below it.
-fn outstanding(tree: &RoleTree, role: RoleIndex) -> Vector {
-    let node = tree.role(role);
-    let mut below = Vector::default();
-    for child in tree.children(role) {
-        below.add(&outstanding(tree, *child));
-    }
-    if !node.guarantees.has_positive() {
-        return below;
-    }
-    let mut own = node.guarantees.clone();
-    own.subtract(&node.reserved);
-    own.subtract(&node.charged);
-    own.clamped().max(&below)
 }

@@ -8,7 +8,6 @@ use libprocess_types::Time;
 use super::{HierarchicalAllocator, Recovery};
 use crate::api::{AgentOrder, Allocations, Allocator, InverseOfferRequest, OfferableAllocation, Quota};
 use crate::cycle::{Cycle, Grant};
-use crate::quota::Headroom;
 
 impl HierarchicalAllocator {
     #[expect(
@@ -98,7 +97,7 @@ impl HierarchicalAllocator {
             AgentOrder::Added => slots.sort_by_key(|slot| self.agents.at(*slot).serial),
         }
         let mut cycle = Cycle {
-            headroom: (!self.quotas.is_empty()).then(|| Headroom::new(&self.tree)),
+            has_quota: !self.quotas.is_empty(),
             tree: &mut self.tree,
             ledger: &mut self.ledger,
             frameworks: &self.frameworks,

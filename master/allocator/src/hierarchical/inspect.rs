@@ -13,7 +13,7 @@ use crate::api::{AllocatorMetrics, InvariantError, QuotaMetrics};
 use crate::explain::Explanation;
 use crate::framework::Framework;
 use crate::quantities::Vector;
-use crate::quota::{Headroom, limit_caps};
+use crate::quota::{fair_caps, limit_caps};
 use crate::tree::{ClientIndex, RoleIndex};
 
 impl HierarchicalAllocator {
@@ -68,9 +68,7 @@ impl HierarchicalAllocator {
             if !is_worth(&ledger.places.vector(&limited)) {
                 return self.find_limit(role);
             }
-            let kept = Headroom::new(&self.tree)
-                .caps(&self.tree, &ledger, role)
-                .chop(&offer, &ledger.places);
+            let kept = fair_caps(&self.tree, &ledger, role).chop(&offer, &ledger.places);
             if !is_worth(&ledger.places.vector(&kept)) {
                 return Explanation::HeldForGuarantees;
             }
@@ -160,6 +158,11 @@ impl HierarchicalAllocator {
         check("unreserved total", &pool, &self.ledger.pool)?;
         check("held", &held, &self.ledger.held)?;
         check("unreserved held", &pool_held, &self.ledger.pool_held)?;
+        check(
+            "required for guarantees",
+            &self.tree.count_required(),
+            self.tree.required(),
+        )?;
         let mut charged = Vector::default();
         for (index, client) in self.tree.clients() {
             let (expected, holdings) = held_by_client.remove(&index).unwrap_or_default();

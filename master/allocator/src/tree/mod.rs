@@ -10,6 +10,7 @@
 
 mod cursor;
 mod rank;
+mod requirement;
 #[cfg(test)]
 mod tests;
 
@@ -64,6 +65,8 @@ pub struct RoleNode {
     pub reserved: Vector,
     /// Guaranteed quantities.
     pub guarantees: Vector,
+    /// Roles of the subtree with guarantees.
+    guarantees_below: usize,
     /// Limits: bounded quantities with their bound.
     pub limits: Vec<(Place, i64)>,
     children: Vec<RoleIndex>,
@@ -104,6 +107,7 @@ pub struct RoleTree {
     role_sorter: SorterKind,
     framework_sorter: SorterKind,
     total: Vector,
+    required: Vector,
     excluded: Vec<Place>,
     stale: bool,
 }
@@ -120,6 +124,7 @@ impl RoleTree {
             role_sorter,
             framework_sorter,
             total: Vector::default(),
+            required: Vector::default(),
             excluded,
             stale: false,
         }
@@ -266,51 +271,10 @@ impl RoleTree {
         self.release_role(index);
     }
 
-    /// Sets a role's guarantees and limits.
-    pub fn set_quota(&mut self, path: &str, guarantees: Vector, limits: Vec<(Place, i64)>) {
-        let index = self.ensure_role(path);
-        let node = self.role_mut(index);
-        node.guarantees = guarantees;
-        node.limits = limits;
-        self.release_role(index);
-    }
-
     /// Changes the cluster's total.
     pub fn change_total(&mut self, change: impl FnOnce(&mut Vector)) {
         change(&mut self.total);
         self.stale = true;
-    }
-
-    /// Counts reservations for a role.
-    pub fn add_reserved(&mut self, path: &str, quantities: &Vector) {
-        let mut index = self.ensure_role(path);
-        while index != ROOT {
-            let node = self.role_mut(index);
-            node.reserved.add(quantities);
-            index = node.parent;
-        }
-    }
-
-    /// Uncounts reservations for a role.
-    pub fn subtract_reserved(&mut self, path: &str, quantities: &Vector) {
-        let Some(role) = self.find(path) else { return };
-        let mut index = role;
-        while index != ROOT {
-            let node = self.role_mut(index);
-            node.reserved.subtract(quantities);
-            index = node.parent;
-        }
-        self.release_role(role);
-    }
-
-    /// Changes what a role and those above it are charged for: offered or used, unreserved, not revocable.
-    pub fn charge(&mut self, role: RoleIndex, change: impl Fn(&mut RoleNode)) {
-        let mut index = role;
-        while index != ROOT {
-            let node = self.role_mut(index);
-            change(node);
-            index = node.parent;
-        }
     }
 
     /// Draws the ranked roles for one agent; see [`RoleCursor`].
@@ -343,6 +307,7 @@ impl RoleNode {
             offered: Vector::default(),
             reserved: Vector::default(),
             guarantees: Vector::default(),
+            guarantees_below: 0,
             limits: Vec::new(),
             children: Vec::new(),
             order: Vec::new(),
