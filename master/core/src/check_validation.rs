@@ -73,8 +73,7 @@ fn validate_path(path: Option<&String>) -> Result<(), CheckError> {
 }
 
 fn validate_seconds(fields: &[(&'static str, f64)]) -> Result<(), CheckError> {
-    // A NaN is refused too: it is not at least zero.
-    match fields.iter().find(|(_, value)| !(*value >= 0.0)) {
+    match fields.iter().find(|(_, value)| value.is_nan() || *value < 0.0) {
         Some((field, value)) => Err(CheckError::Negative { field, value: *value }),
         None => Ok(()),
     }

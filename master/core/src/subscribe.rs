@@ -60,8 +60,8 @@ impl Master {
             Err(error) => return self.refuse_subscription(&connection, &error.to_string()),
         };
         match subscription.framework_id() {
-            None => self.subscribe_new(connection, subscription),
-            Some(id) => self.subscribe_again(connection, id, subscription),
+            None => self.subscribe_new(&connection, subscription),
+            Some(id) => self.subscribe_again(&connection, &id, subscription),
         }
     }
 
@@ -83,12 +83,12 @@ impl Master {
                 tracing::info!(framework_id = %known, upid = %from, "subscription repeated, acknowledged again");
                 self.deliver(&connection, &known, Notice::Registered);
             }
-            (None, None) => self.subscribe_new(connection, subscription),
+            (None, None) => self.subscribe_new(&connection, subscription),
             (Some(id), Some(known)) if id != known => {
                 // An answer would reach the framework that already lives at this address.
                 tracing::warn!(framework_id = %id, upid = %from, "another framework is at this address, dropped");
             }
-            (Some(id), _) => self.subscribe_again(connection, id, subscription),
+            (Some(id), _) => self.subscribe_again(&connection, &id, subscription),
         }
     }
 
@@ -128,32 +128,32 @@ impl Master {
         }
     }
 
-    fn subscribe_new(&mut self, connection: Connection, mut subscription: Subscription) {
+    fn subscribe_new(&mut self, connection: &Connection, mut subscription: Subscription) {
         let id = self.next_framework_id();
         subscription.info.id = Some(id.to_proto()).into();
         tracing::info!(framework_id = %id, name = subscription.info.name(), "framework subscribed");
         let state = FrameworkState::Active(connection.clone());
         self.add_framework(&id, subscription, state);
-        self.watch(&id, &connection);
+        self.watch(&id, connection);
         self.notify(&id, Notice::Registered);
-        self.start_heartbeat(&connection);
+        self.start_heartbeat(connection);
         self.publish(Change::FrameworkAdded(id));
     }
 
     /// A framework with an id: one that is here, or one that this master does not know since it was elected.
-    fn subscribe_again(&mut self, connection: Connection, id: FrameworkId, mut subscription: Subscription) {
-        if !self.frameworks.contains_key(&id) {
+    fn subscribe_again(&mut self, connection: &Connection, id: &FrameworkId, mut subscription: Subscription) {
+        if !self.frameworks.contains_key(id) {
             self.recover_framework(&subscription.info);
         }
-        let Some(framework) = self.frameworks.get(&id) else {
+        let Some(framework) = self.frameworks.get(id) else {
             return;
         };
         let old = framework.info.clone();
         subscription.info = match framework_info::merge_resubscription(&old, subscription.info) {
             Ok(info) => info,
-            Err(error) => return self.refuse_subscription(&connection, &error.to_string()),
+            Err(error) => return self.refuse_subscription(connection, &error.to_string()),
         };
-        let expected = match &connection {
+        let expected = match connection {
             Connection::Stream(_) => true,
             Connection::Process(from) => {
                 framework.is_recovered() || subscription.force || framework.upid.as_ref() == Some(from)
@@ -161,45 +161,45 @@ impl Master {
         };
         if !expected {
             tracing::warn!(framework_id = %id, "subscription from an unexpected process refused");
-            return self.refuse_subscription(&connection, FAILED_OVER);
+            return self.refuse_subscription(connection, FAILED_OVER);
         }
         let was_recovered = framework.is_recovered();
         let force = subscription.force;
-        self.update_framework_info(&id, subscription);
+        self.update_framework_info(id, subscription);
         self.cancel_timer(MasterTimer::FrameworkFailover(id.clone()));
-        match (&connection, was_recovered) {
-            (_, true) => self.activate_recovered(&id, connection),
-            (Connection::Stream(_), false) => self.take_over(&id, connection),
-            (Connection::Process(_), false) if force => self.take_over(&id, connection),
-            (Connection::Process(_), false) => self.return_to_process(&id, connection),
+        match (connection, was_recovered) {
+            (_, true) => self.activate_recovered(id, connection),
+            (Connection::Stream(_), false) => self.take_over(id, connection),
+            (Connection::Process(_), false) if force => self.take_over(id, connection),
+            (Connection::Process(_), false) => self.return_to_process(id, connection),
         }
-        self.tell_agents_of_framework(&id);
+        self.tell_agents_of_framework(id);
     }
 
     /// The framework was known only from agents: it is here now.
-    fn activate_recovered(&mut self, id: &FrameworkId, connection: Connection) {
+    fn activate_recovered(&mut self, id: &FrameworkId, connection: &Connection) {
         let now = self.now;
         if let Some(framework) = self.frameworks.get_mut(id) {
             framework.registered_time = now;
             framework.reregistered_time = Some(now);
         }
-        self.connect(id, &connection);
+        self.connect(id, connection);
         let notice = match connection {
             Connection::Process(_) => Notice::Registered,
             Connection::Stream(_) => Notice::Reregistered,
         };
         self.notify(id, notice);
-        self.start_heartbeat(&connection);
+        self.start_heartbeat(connection);
     }
 
     /// A scheduler takes its framework over: the older one, if it is still connected, is told to stop.
-    fn take_over(&mut self, id: &FrameworkId, connection: Connection) {
+    fn take_over(&mut self, id: &FrameworkId, connection: &Connection) {
         tracing::info!(framework_id = %id, "framework failed over");
         let older = self
             .frameworks
             .get(id)
             .and_then(|framework| framework.connection().cloned());
-        if let Some(older) = older.filter(|older| *older != connection) {
+        if let Some(older) = older.filter(|older| older != connection) {
             self.deliver(&older, id, Notice::Error(FAILED_OVER.to_owned()));
             if let Connection::Stream(stream) = older {
                 self.effects.push(Effect::CloseStream(stream.clone()));
@@ -208,16 +208,16 @@ impl Master {
         }
         self.discard_offers_of_framework(id);
         self.mark_reregistered(id);
-        self.connect(id, &connection);
+        self.connect(id, connection);
         self.notify(id, Notice::Registered);
-        self.start_heartbeat(&connection);
+        self.start_heartbeat(connection);
     }
 
     /// The same driver process subscribes again: its offers may be stale on its side, so they are withdrawn.
-    fn return_to_process(&mut self, id: &FrameworkId, connection: Connection) {
+    fn return_to_process(&mut self, id: &FrameworkId, connection: &Connection) {
         self.rescind_offers_of_framework(id);
         self.mark_reregistered(id);
-        self.connect(id, &connection);
+        self.connect(id, connection);
         self.notify(id, Notice::Reregistered);
     }
 

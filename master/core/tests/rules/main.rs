@@ -1,0 +1,13 @@
+//! The rules of the master, driven from outside: one module for each part of the facts.
+
+mod actors;
+mod agents;
+mod failover;
+mod frameworks;
+mod golden;
+mod harness;
+mod launches;
+mod offers;
+mod reconciliation;
+mod strangers;
+mod updates;
