@@ -94,6 +94,13 @@ impl Agent {
             let paths = self.paths.run(&agent, framework_id, &recovered.id, &older.container_id);
             self.schedule_gc(paths.sandbox().to_owned());
             self.schedule_gc(paths.meta().to_owned());
+            for task in older.tasks {
+                let key = StreamKey {
+                    framework_id: framework_id.clone(),
+                    task_id: task.id,
+                };
+                self.streams.remember(&key, &task.records);
+            }
         }
         upgrade(&mut info.resources);
         let paths = self.paths.run(&agent, framework_id, &recovered.id, &run.container_id);
@@ -157,11 +164,13 @@ impl Agent {
                 break;
             }
         }
-        if !run_completed {
-            let key = StreamKey {
-                framework_id: executor.framework_id.clone(),
-                task_id: task_id.clone(),
-            };
+        let key = StreamKey {
+            framework_id: executor.framework_id.clone(),
+            task_id: task_id.clone(),
+        };
+        if run_completed {
+            self.streams.remember(&key, &recovered.records);
+        } else {
             self.streams
                 .replay(&key, &recovered.records, executor.paths.task_updates(&task_id));
         }

@@ -42,7 +42,7 @@ impl Agent {
         if let Some(executor) = framework.executor_of(&task_id) {
             let key = executor.key();
             self.kill_task(&key, &task_id, message.kill_policy.as_ref());
-        } else if framework.has_completed_task(&task_id) {
+        } else if self.has_ended(&framework_id, &task_id) {
             debug!(%task_id, %framework_id, "not killing a task that has ended");
         } else {
             let state = framework.dropped_state();

@@ -17,6 +17,7 @@ use libprocess_types::Upid;
 use crate::agent::{Agent, AgentState};
 use crate::checkpoint::{message_file, text_file};
 use crate::command_executor::executor_for_command_task;
+use crate::effect::CheckpointWrite;
 use crate::executor::{Executor, ExecutorKey, ExecutorState};
 use crate::framework::{Framework, FrameworkState};
 use crate::outbox::When;
@@ -332,10 +333,18 @@ impl Agent {
     pub(crate) fn enqueue(&mut self, launch: &Launch, key: &ExecutorKey) {
         let Some(executor) = self.executor_mut(key) else { return };
         let mut writes = Vec::new();
+        let mut reused = Vec::new();
         for task in &launch.tasks {
             let task_id = TaskId::from(&*task.task_id);
             info!(%task_id, framework_id = %key.framework_id, executor_id = %key.executor_id, "task queued");
             if executor.checkpoint {
+                if executor.has_completed_task(&task_id) {
+                    // An id that is used again must not inherit the end of its predecessor.
+                    writes.push(CheckpointWrite::Remove {
+                        path: executor.paths.task_updates(&task_id),
+                    });
+                    reused.push(executor.paths.task(&task_id));
+                }
                 let record = crate::tasks::task_from_info(task, &key.framework_id);
                 let record = crate::resource_format::downgraded_task(&record);
                 writes.push(message_file(executor.paths.task_info(&task_id), &record));
@@ -343,6 +352,9 @@ impl Agent {
             executor.queued.insert(task_id, task.clone());
         }
         executor.queued_groups.extend(launch.group.clone());
+        for path in reused {
+            self.unschedule_gc(path);
+        }
         for write in writes {
             self.write(write);
         }

@@ -2,9 +2,9 @@
 //! order, and never again after that.
 //!
 //! This is a small machine of its own. It knows nothing of frameworks and executors; the agent feeds it and carries
-//! its decisions out. A stream closes when its terminal update is acknowledged. The UUIDs of acknowledged updates are
-//! remembered for a while after that (a bounded number of them), because executors repeat updates that they believe
-//! unrecorded.
+//! its decisions out. A stream closes when its terminal update is acknowledged. Closed streams and the UUIDs of their
+//! updates are remembered for a while after that (a bounded number of them), because executors repeat updates that
+//! they believe unrecorded, and masters repeat what they asked for.
 //!
 //! Source: shared facts, `messages_flow.tsv` (StatusUpdateMessage) and `pitfalls.md` D4.
 
@@ -20,8 +20,8 @@ use mesos_proto::v0::mesos as pb;
 pub const RETRY_MIN: Duration = Duration::from_secs(10);
 /// Longest pause before an update is sent again.
 pub const RETRY_MAX: Duration = Duration::from_secs(600);
-/// Acknowledged updates that are remembered after their stream closed.
-const REMEMBERED_ACKNOWLEDGEMENTS: usize = 20_000;
+/// Updates that are remembered after their stream closed, and as many streams.
+const REMEMBERED: usize = 20_000;
 
 /// Whether no further update of a task can follow the state.
 #[must_use]
@@ -108,8 +108,42 @@ struct Stream {
 pub struct StatusUpdateStreams {
     paused: bool,
     streams: BTreeMap<StreamKey, Stream>,
-    remembered: BTreeSet<Vec<u8>>,
-    remembered_order: VecDeque<Vec<u8>>,
+    remembered: Memory<Vec<u8>>,
+    ended: Memory<StreamKey>,
+}
+
+/// A bounded set that forgets its oldest members.
+#[derive(Clone, Debug)]
+struct Memory<T> {
+    members: BTreeSet<T>,
+    order: VecDeque<T>,
+}
+
+impl<T: Clone + Ord> Memory<T> {
+    const fn new() -> Self {
+        Self {
+            members: BTreeSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn insert(&mut self, member: T) {
+        if self.members.insert(member.clone()) {
+            self.order.push_back(member);
+        }
+        while self.order.len() > REMEMBERED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.members.remove(&oldest);
+            }
+        }
+    }
+
+    fn contains<Q: Ord + ?Sized>(&self, member: &Q) -> bool
+    where
+        T: std::borrow::Borrow<Q>,
+    {
+        self.members.contains(member)
+    }
 }
 
 impl Default for StatusUpdateStreams {
@@ -117,8 +151,8 @@ impl Default for StatusUpdateStreams {
         Self {
             paused: true,
             streams: BTreeMap::new(),
-            remembered: BTreeSet::new(),
-            remembered_order: VecDeque::new(),
+            remembered: Memory::new(),
+            ended: Memory::new(),
         }
     }
 }
@@ -271,12 +305,25 @@ impl StatusUpdateStreams {
         }
     }
 
+    /// Remembers a stream of a run that is over: none of its updates is taken in again.
+    pub fn remember(&mut self, key: &StreamKey, records: &[internal::StatusUpdateRecord]) {
+        for update in records.iter().filter_map(|record| record.update.as_ref()) {
+            self.remembered.insert(update.uuid().to_vec());
+        }
+        self.ended.insert(key.clone());
+    }
+
     /// Updates that wait for an acknowledgement, oldest first.
     pub fn pending(&self, key: &StreamKey) -> impl Iterator<Item = &internal::StatusUpdate> + use<'_> {
         self.streams
             .get(key)
             .into_iter()
             .flat_map(|stream| stream.pending.iter())
+    }
+
+    /// Whether the task's last known stream is closed, as far as the memory goes.
+    pub fn has_ended(&self, key: &StreamKey) -> bool {
+        self.ended.contains(key) && !self.streams.contains_key(key)
     }
 
     /// Streams that are open.
@@ -302,14 +349,11 @@ impl StatusUpdateStreams {
     fn close(&mut self, key: &StreamKey) {
         let Some(stream) = self.streams.remove(key) else { return };
         for uuid in stream.received {
-            if self.remembered.insert(uuid.clone()) {
-                self.remembered_order.push_back(uuid);
-            }
+            self.remembered.insert(uuid);
         }
-        while self.remembered_order.len() > REMEMBERED_ACKNOWLEDGEMENTS {
-            if let Some(oldest) = self.remembered_order.pop_front() {
-                self.remembered.remove(&oldest);
-            }
-        }
+        self.ended.insert(key.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,8 +124,7 @@ impl Agent {
         let framework = self.frameworks.get(&framework_id);
         let executor = framework.and_then(|framework| framework.executor_of(&task_id));
         let Some(executor) = executor else {
-            let ended = framework.is_some_and(|framework| framework.has_completed_task(&task_id));
-            if ended && *origin != UpdateOrigin::Agent {
+            if self.has_ended(&framework_id, &task_id) && *origin != UpdateOrigin::Agent {
                 debug!(%task_id, %framework_id, "the task has ended before; its update is only acknowledged");
                 self.acknowledge_to_executor(origin, &update);
             } else {
@@ -147,6 +146,16 @@ impl Agent {
             update.status.mut_or_insert_default(),
         );
         self.apply_update(&key, &task_id, &update, origin);
+    }
+
+    /// Whether a task ended here and its end is acknowledged, as far as memory goes.
+    pub(crate) fn has_ended(&self, framework_id: &FrameworkId, task_id: &TaskId) -> bool {
+        let framework = self.frameworks.get(framework_id);
+        let key = StreamKey {
+            framework_id: framework_id.clone(),
+            task_id: task_id.clone(),
+        };
+        framework.is_some_and(|framework| framework.has_completed_task(task_id)) || self.streams.has_ended(&key)
     }
 
     fn apply_update(

@@ -167,6 +167,23 @@ fn acknowledged_ends_stay_acknowledged() {
 }
 
 #[test]
+fn a_task_id_that_is_used_again_starts_afresh() {
+    let mut old = Bench::registered();
+    let address = old.running_task("t1", "e1");
+    old.receive(&address, build::update("t1", "e1", TaskState::TASK_FINISHED, 2));
+    old.receive(&master(), build::acknowledge("t1", 2));
+    old.receive(&master(), build::run_task("t1", Some("e1"), false));
+    old.receive(&address, build::update("t1", "e1", TaskState::TASK_RUNNING, 3));
+    let (bench, _) = restart(&old);
+    let executor = bench.executor("e1").expect("an executor");
+    let launched: Vec<_> = executor
+        .launched_tasks()
+        .map(|task| (task.task_id.value(), task.state()))
+        .collect();
+    assert_eq!(launched, [("t1", TaskState::TASK_RUNNING)]);
+}
+
+#[test]
 fn finished_runs_go_to_the_history() {
     let mut old = Bench::registered();
     old.running_task("t1", "e1");
