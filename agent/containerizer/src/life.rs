@@ -5,13 +5,16 @@
 //!      \____________\___________\_________ destroyed: killed, then as above
 //! ```
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mesos::ids::ContainerId;
-use mesos_proto::v0::slave::containerizer::ContainerConfig;
+use mesos_proto::v0::mesos::environment::Variable;
+use mesos_proto::v0::slave::containerizer::{ContainerConfig, ContainerLaunchInfo};
 use tokio::process::Child;
 use tokio::sync::{oneshot, watch};
 
@@ -131,7 +134,10 @@ fn prepare(
     }
     let status_path = paths::status(&folder);
     checkpoint::write(&status_path, b"").map_err(write_failed(status_path.clone()))?;
-    launcher::launch_spec(request, status_path, user, rlimits)
+    let spec = launcher::launch_spec(request, status_path, user, rlimits)?;
+    let info_path = paths::launch_info(&folder);
+    checkpoint::write_message(&info_path, &launch_info(request, &spec)).map_err(write_failed(info_path))?;
+    Ok(spec)
 }
 
 /// All that happens between the birth of the container's init and the start of its command.
@@ -157,8 +163,19 @@ fn make_ready(
         owner: user.map(|user| (user.uid, user.gid)),
         stall_timeout: inner.config.fetcher_stall_timeout,
     };
-    fetcher::fetch(&fetch, cancelled)?;
-    Ok(())
+    let fetched = fetcher::fetch(&fetch, cancelled).map_err(ContainerizerError::from);
+    if let Err(error) = &fetched {
+        tell_sandbox(&request.sandbox, error);
+    }
+    fetched.map(|_| ())
+}
+
+/// Leaves a failure where the task's owner looks first.
+fn tell_sandbox(sandbox: &Path, error: &ContainerizerError) {
+    let told = fs::File::options().append(true).open(sandbox.join("stderr"));
+    if let Err(failed) = told.and_then(|mut stderr| writeln!(stderr, "{}", error.chain())) {
+        tracing::warn!(sandbox = %sandbox.display(), error = %failed, "failure could not be told in the sandbox");
+    }
 }
 
 fn isolated<'a>(container_id: &'a ContainerId, request: &'a LaunchRequest) -> Isolated<'a> {
@@ -186,6 +203,25 @@ fn container_config(request: &LaunchRequest) -> ContainerConfig {
         config.limits.insert(name.clone(), scalar);
     }
     config
+}
+
+/// The checkpointed form of what the helper is told.
+fn launch_info(request: &LaunchRequest, spec: &LaunchSpec) -> ContainerLaunchInfo {
+    let mut info = ContainerLaunchInfo::new();
+    info.command = Some(request.command.clone()).into();
+    info.set_working_directory(spec.directory.display().to_string());
+    info.user = spec.user.as_ref().map(|user| user.name.clone());
+    if let Some(container) = request.container_info.as_ref().filter(|_| !spec.rlimits.is_empty()) {
+        info.rlimits = container.rlimit_info.clone();
+    }
+    let environment = info.environment.mut_or_insert_default();
+    for (name, value) in &spec.environment {
+        let mut variable = Variable::new();
+        variable.set_name(name.clone());
+        variable.set_value(value.clone());
+        environment.variables.push(variable);
+    }
+    info
 }
 
 fn write_failed(path: PathBuf) -> impl FnOnce(std::io::Error) -> ContainerizerError {

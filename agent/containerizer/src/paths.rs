@@ -38,6 +38,12 @@ pub fn config(container_dir: &Path) -> PathBuf {
     container_dir.join("config")
 }
 
+/// Message file: how the container's command was started, its environment included.
+#[must_use]
+pub fn launch_info(container_dir: &Path) -> PathBuf {
+    container_dir.join("launch_info")
+}
+
 /// Text: process id of the container's init.
 #[must_use]
 pub fn pid(container_dir: &Path) -> PathBuf {

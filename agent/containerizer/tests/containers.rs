@@ -94,7 +94,7 @@ fn runtime_files_and_the_pid_checkpoint_stand_while_a_container_runs() {
         pid
     );
     assert_eq!(fs::read_to_string(paths::status(&folder)).expect("status"), "");
-    assert!(paths::config(&folder).is_file());
+    assert!(paths::config(&folder).is_file() && paths::launch_info(&folder).is_file());
     assert_eq!(containerizer.containers(), std::slice::from_ref(&id));
     let status = host.wait(containerizer.status(id.clone())).expect("status");
     assert_eq!(status.executor_pid(), launched.pid);
@@ -268,6 +268,8 @@ fn failed_launches_say_why_and_leave_nothing() {
         assert_eq!(termination.status, None);
     }
     assert!(containerizer.containers().is_empty());
+    let stderr = fs::read_to_string(host.path("a/stderr")).expect("stderr");
+    assert!(stderr.contains("'file:///no/such/file'"), "{stderr}");
 }
 
 #[test]

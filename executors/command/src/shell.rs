@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use libprocess_types::Time;
 use mesos_containerizer::reaper;
 use mesos_executor_driver::ExecutorEnvironment;
+use mesos_executor_driver::environment::text_variables;
 use mesos_executor_driver::v1::{ClientEvent, ExecutorClient};
 use mesos_proto::v0::mesos::Environment;
 use mesos_proto::v1::mesos::TaskInfo;
@@ -166,7 +167,7 @@ impl Shell {
         if let Some(what) = checks::unsupported(task) {
             return Input::StartFailed(format!("The command executor does not support {what} yet"));
         }
-        let environment = command::environment(std::env::vars(), &self.task_environment, task);
+        let environment = command::environment(text_variables(), &self.task_environment, task);
         let mut running = match self.children.start(&command::command_of(task), &environment) {
             Ok(running) => running,
             Err(error) => return Input::StartFailed(error.to_string()),

@@ -78,7 +78,7 @@ impl ExecutorEnvironment {
     ///
     /// Names the variable that is missing or bad.
     pub fn from_env() -> Result<Self, EnvironmentError> {
-        Self::from_variables(&std::env::vars().collect())
+        Self::from_variables(&text_variables().collect())
     }
 
     /// Reads the settings from `variables`. Everything but ids and the agent's address may be missing.
@@ -113,6 +113,11 @@ impl ExecutorEnvironment {
             local: get("MESOS_LOCAL").is_some(),
         })
     }
+}
+
+/// The variables of this process; those that are no text are left out.
+pub fn text_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! An entry that would land outside the folder, by its name or through a link, fails the whole extraction.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use thiserror::Error;
 
@@ -38,9 +39,9 @@ pub enum ArchiveError {
     /// An entry would land outside the folder.
     #[error("entry '{0}' would land outside the sandbox")]
     Outside(String),
-    /// No reader for the compression is built in.
-    #[error("{0} compression is not supported yet")]
-    Compression(&'static str),
+    /// The archive is damaged.
+    #[error("the xz compression cannot be read: {0}")]
+    Xz(String),
 }
 
 impl ArchiveKind {
@@ -67,8 +68,8 @@ pub(super) fn extract(kind: ArchiveKind, archive: &Path, folder: &Path) -> Resul
     match kind {
         ArchiveKind::Tar => untar(file, folder),
         ArchiveKind::TarGz => untar(MultiGzDecoder::new(file), folder),
-        ArchiveKind::TarBz2 => Err(ArchiveError::Compression("bzip2")),
-        ArchiveKind::TarXz => Err(ArchiveError::Compression("xz")),
+        ArchiveKind::TarBz2 => untar(MultiBzDecoder::new(file), folder),
+        ArchiveKind::TarXz => untar_xz(file, archive, folder),
         ArchiveKind::Zip => unzip(file, folder),
         ArchiveKind::Gz => {
             let mut unpacked = fs::File::create(unpacked_name(archive, folder))?;
@@ -81,6 +82,22 @@ pub(super) fn extract(kind: ArchiveKind, archive: &Path, folder: &Path) -> Resul
 fn unpacked_name(archive: &Path, folder: &Path) -> PathBuf {
     // The name ends in ".gz", so there is a stem.
     folder.join(archive.file_stem().unwrap_or(archive.as_os_str()))
+}
+
+fn untar_xz(mut file: impl BufRead, archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
+    // The decoder writes instead of being read from, so the plain archive stands on disk for a while.
+    let plain = archive.with_extension(format!("{}.tar", uuid::Uuid::new_v4().simple()));
+    let unpacked = fs::File::create_new(&plain)
+        .map_err(ArchiveError::from)
+        .and_then(|unpacked| {
+            let mut writer = io::BufWriter::new(unpacked);
+            lzma_rs::xz_decompress(&mut file, &mut writer).map_err(|error| ArchiveError::Xz(error.to_string()))?;
+            writer.flush()?;
+            untar(io::BufReader::new(fs::File::open(&plain)?), folder)
+        });
+    let removed = fs::remove_file(&plain);
+    unpacked?;
+    Ok(removed?)
 }
 
 fn untar(reader: impl Read, folder: &Path) -> Result<(), ArchiveError> {

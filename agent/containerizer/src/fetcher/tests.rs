@@ -68,6 +68,18 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("compressed")
 }
 
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
+}
+
+fn xz(mut bytes: &[u8]) -> Vec<u8> {
+    let mut compressed = Vec::new();
+    lzma_rs::xz_compress(&mut bytes, &mut compressed).expect("compressed");
+    compressed
+}
+
 fn zip_of(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     for (name, content) in entries {
@@ -155,6 +167,10 @@ fn archives_are_unpacked_unless_that_is_refused() {
         ("x.tar", tar_of(&entries)),
         ("x.tar.gz", gzip(&tar_of(&entries))),
         ("x.tgz", gzip(&tar_of(&entries))),
+        ("x.tar.bz2", bzip2(&tar_of(&entries))),
+        ("x.tbz2", bzip2(&tar_of(&entries))),
+        ("x.tar.xz", xz(&tar_of(&entries))),
+        ("x.txz", xz(&tar_of(&entries))),
         ("x.zip", zip_of(&entries)),
     ];
     for (name, bytes) in archives {

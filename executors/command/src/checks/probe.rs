@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use libprocess::http::client::{Client, ClientLimits};
 use libprocess::http::{Method, StatusCode};
+use mesos_executor_driver::environment::text_variables;
 use mesos_proto::v1::mesos::check_info::Type as CheckType;
 use mesos_proto::v1::mesos::health_check::Type as HealthType;
 use mesos_proto::v1::mesos::network_info::Protocol;
@@ -149,7 +150,7 @@ async fn connect(address: &str) -> Found {
 
 async fn look_with_command(info: &CommandInfo, patience: Duration, children: &Children) -> Found {
     let info = mesos::convert::devolve(info);
-    let mut environment: BTreeMap<String, String> = command::own_environment(std::env::vars());
+    let mut environment: BTreeMap<String, String> = command::own_environment(text_variables());
     mesos_containerizer::overlay_environment(&mut environment, &info);
     let mut running = match children.start(&info, &environment) {
         Ok(running) => running,
