@@ -212,7 +212,7 @@ impl Agent {
         self.state = AgentState::Running;
         self.cancel_timer(AgentTimer::Registration);
         let seconds = connection.and_then(|connection| connection.total_ping_timeout_seconds);
-        let usable = seconds.filter(|seconds| seconds.is_finite() && (0.0..=1e9).contains(seconds));
+        let usable = seconds.filter(|seconds| (0.001..=1e9).contains(seconds));
         self.ping_timeout = usable.map_or(PING_TIMEOUT_DEFAULT, Duration::from_secs_f64);
         self.set_timer(AgentTimer::PingTimeout, self.ping_timeout);
         self.send_agent_update();
