@@ -1,1 +1,12 @@
-//! Golden captures and real clients against the programs.
+//! What the conformance tests stand on: a cluster of real programs, a Python with the real clients, raw HTTP.
+//!
+//! The tests are compiled with the package `mesos-cli`, which knows where the executables are; their sources lie in
+//! `programs/` here. Nothing in this crate links the code under test.
+
+mod cluster;
+mod http;
+mod python;
+
+pub use cluster::Cluster;
+pub use http::{Answer, exchange, get};
+pub use python::{Python, PythonError};

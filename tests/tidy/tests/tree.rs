@@ -29,11 +29,11 @@ const FLOORS: &[(&str, u8)] = &[
     ("mesos-command-executor", 8),
     ("mesos-execute", 8),
     ("mesos-example-frameworks", 8),
+    ("mesos-tests-conformance", 8),
     ("mesos-cli", 9),
     ("mesos-thin-programs", 9),
     ("mesos-tests-tidy", 10),
     ("mesos-tests-cluster", 10),
-    ("mesos-tests-conformance", 8),
     ("mesos-tests-simulation", 10),
 ];
 
