@@ -77,7 +77,7 @@ pub struct RecoverableContainer {
 /// What recovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Containers that are watched again; each is answered by [`Containerizer::wait`], also when it has ended meanwhile.
+    /// Containers that are watched again; each is answered by [`Containerizer::wait`], also when it has ended since.
     pub containers: Vec<ContainerId>,
     /// Containers found in the runtime directory that no checkpoint names; they are being destroyed.
     pub orphans: Vec<ContainerId>,
@@ -146,11 +146,11 @@ impl HelperCommand {
         }
     }
 
-    /// The running executable itself, called as `mesos-containerizer`.
+    /// The running executable itself, called as `mesos-containerizer`. It stays the same one when the file is
+    /// replaced by another version.
     #[must_use]
     pub fn current_executable() -> Self {
         let program = PathBuf::from("/proc/self/exe");
-        let program = std::fs::read_link(&program).unwrap_or(program);
         Self {
             program,
             name: "mesos-containerizer".to_owned(),

@@ -4,7 +4,6 @@
 //! once more as `execute`: that process takes limits, groups and account and then becomes the command, so that the
 //! helper keeps the rights it needs to record the end.
 
-use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -77,8 +76,8 @@ pub fn start(spec: &LaunchSpec) -> Result<Child, ExecuteError> {
 }
 
 fn start_staged(spec: &LaunchSpec) -> Result<Child, ExecuteError> {
-    let own = env::current_exe().map_err(|source| failed(spec, source))?;
-    let mut stage = Command::new(own);
+    // Not by name: the file may have been replaced by another version.
+    let mut stage = Command::new("/proc/self/exe");
     stage
         .arg0("mesos-containerizer")
         .arg(EXECUTE)
