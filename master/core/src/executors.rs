@@ -16,7 +16,6 @@ use crate::effect::Change;
 use crate::master::Master;
 use crate::model::is_terminal;
 use crate::notify::Notice;
-use crate::tasks::holds_nothing;
 
 /// What an executor holds. Its resources were checked when it was accepted.
 pub(crate) fn executor_resources(info: &ExecutorInfo) -> Resources {
@@ -79,7 +78,7 @@ impl Master {
             .into_iter()
             .flatten()
             .filter_map(|task_id| self.task(framework_id, task_id))
-            .any(|task| task.executor_id.as_ref() == Some(executor_id) && !holds_nothing(task.state()))
+            .any(|task| task.executor_id.as_ref() == Some(executor_id) && !is_terminal(task.state()))
     }
 
     /// A task's executor is in doubt since the agent came back without it. A sign of life ends the doubt; the agent

@@ -7,8 +7,7 @@ use mesos::ids::FrameworkId;
 use crate::Resources;
 use crate::executors::executor_resources;
 use crate::master::{InvariantError, Master};
-use crate::model::{Agent, Framework};
-use crate::tasks::holds_nothing;
+use crate::model::{Agent, Framework, is_terminal};
 
 macro_rules! require {
     ($condition:expr, $($text:tt)*) => {
@@ -69,7 +68,7 @@ impl Master {
                     "task {task_id} is on agent {}, not on {id}",
                     task.agent_id
                 );
-                if !holds_nothing(task.state()) {
+                if !is_terminal(task.state()) {
                     *used.entry(framework_id.clone()).or_default() += &task.resources;
                 }
             }

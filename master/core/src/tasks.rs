@@ -1,7 +1,6 @@
 //! The life of a task in the master's model: added, updated, removed, with the resources that it holds.
 //!
-//! A task holds its resources until it ends or becomes unreachable; it stays in the model until its last update is
-//! acknowledged. Source: shared facts, `task_states.tsv`, `pitfalls.md` D4.
+//! A live task holds its resources until it ends; it stays in the model until its last update is acknowledged. Source: shared facts, `task_states.tsv`, `pitfalls.md` D4.
 
 use std::sync::Arc;
 
@@ -16,11 +15,6 @@ use crate::Resources;
 use crate::effect::Change;
 use crate::master::Master;
 use crate::model::{Agent, Task, is_terminal};
-
-/// Whether a task in this state has given its resources back.
-pub(crate) fn holds_nothing(state: TaskState) -> bool {
-    is_terminal(state) || state == TaskState::TASK_UNREACHABLE
-}
 
 /// The task that a launch creates. Fields of the description that tasks do not show are left out.
 pub(crate) fn staging_task(info: &TaskInfo, framework_id: &FrameworkId) -> proto::Task {
@@ -101,7 +95,7 @@ impl Master {
             .entry(framework_id.clone())
             .or_default()
             .insert(task_id.clone());
-        if !holds_nothing(task.state()) {
+        if !is_terminal(task.state()) {
             agent.hold(&framework_id, &task.resources);
         }
         framework.tasks.insert(task_id.clone(), task);
@@ -130,7 +124,7 @@ impl Master {
             status: Box::new(status.clone()),
             state: task.state(),
         };
-        let released = !holds_nothing(old) && holds_nothing(new);
+        let released = !is_terminal(old) && is_terminal(new);
         let (agent_id, resources) = (task.agent_id.clone(), task.resources.clone());
         tracing::debug!(%framework_id, %task_id, state = ?task.state(), "task updated");
         self.publish(change);
@@ -185,8 +179,10 @@ impl Master {
                 }
             }
         }
-        if !holds_nothing(task.state()) {
-            tracing::warn!(%framework_id, %task_id, state = ?task.state(), "removing a task that has not ended");
+        if !is_terminal(task.state()) {
+            if task.state() != TaskState::TASK_UNREACHABLE {
+                tracing::warn!(%framework_id, %task_id, state = ?task.state(), "removing a task that has not ended");
+            }
             self.release_allocated(&task.agent_id, framework_id, &task.resources);
         }
         self.publish(Change::TaskRemoved(framework_id.clone(), task_id.clone()));

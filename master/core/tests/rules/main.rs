@@ -6,6 +6,7 @@ mod failover;
 mod frameworks;
 mod golden;
 mod harness;
+mod histories;
 mod launches;
 mod offers;
 mod reconciliation;
