@@ -1,5 +1,6 @@
 //! Real programs against real clients and against abuse, over real sockets.
 
+mod abuse;
 mod clients;
 mod life;
 
