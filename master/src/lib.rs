@@ -8,6 +8,7 @@ mod process;
 mod program;
 mod settings;
 
+pub use http::render::Identity;
 pub use process::MasterProcess;
 pub use program::{RunningMaster, StartError, run, start};
 pub use settings::SettingsError;

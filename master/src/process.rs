@@ -16,6 +16,7 @@ use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
 use tokio::sync::watch;
 
 use crate::http;
+use crate::http::render::Identity;
 use crate::http::scheduler::ParsedCall;
 use crate::http::streams::EventStream;
 use crate::observer::Observer;
@@ -37,7 +38,7 @@ pub struct MasterProcess {
     timers: BTreeMap<MasterTimer, TimerId>,
     observers: BTreeMap<ObserverId, ProcessRef<Observer>>,
     failure: watch::Sender<Option<String>>,
-    flags: BTreeMap<String, String>,
+    identity: Identity,
 }
 
 impl MasterProcess {
@@ -46,7 +47,7 @@ impl MasterProcess {
     pub fn new(
         core: Master,
         storage: Box<dyn Storage>,
-        flags: BTreeMap<String, String>,
+        identity: Identity,
         failure: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
@@ -59,7 +60,7 @@ impl MasterProcess {
             timers: BTreeMap::new(),
             observers: BTreeMap::new(),
             failure,
-            flags,
+            identity,
         }
     }
 
@@ -69,10 +70,10 @@ impl MasterProcess {
         &self.core
     }
 
-    /// The flags as they are shown to operators.
+    /// What the master tells about itself, for renderers.
     #[must_use]
-    pub const fn flags(&self) -> &BTreeMap<String, String> {
-        &self.flags
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The registry as it is stored.

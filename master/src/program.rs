@@ -13,6 +13,7 @@ use mesos_registrar::MemoryStorage;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::http::render::Identity;
 use crate::process::MasterProcess;
 use crate::settings::{self, SettingsError};
 
@@ -108,11 +109,17 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         .into_iter()
         .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
+    let identity = Identity {
+        started: node.clock().now(),
+        flags: shown,
+        version: node.config().version.clone(),
+        weights,
+    };
     let (sender, failure) = watch::channel(None);
     node.set_delegate("master");
     let process = node.spawn(ProcessId::Exact("master"), move || {
         let core = Master::new(config, Box::new(allocator));
-        MasterProcess::new(core, Box::new(MemoryStorage::new()), shown, sender)
+        MasterProcess::new(core, Box::new(MemoryStorage::new()), identity, sender)
     });
     Ok((process, failure))
 }

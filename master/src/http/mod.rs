@@ -1,16 +1,42 @@
 //! The master's HTTP routes: one table, one file a resource. Files parse and render; the process decides nothing either,
 //! it asks the core.
 
+mod agents;
+mod flags;
+mod frameworks;
+mod page;
+mod redirect;
+pub mod render;
+mod roles;
 pub mod scheduler;
+mod state;
 pub mod streams;
+mod summary;
+mod tasks;
 
-use libprocess::http::StatusCode;
+use libprocess::builtin::healthy;
 use libprocess::http::media::plain;
 use libprocess::{Context, Request, Responder, Response, RouteOptions};
+use mesos_master_core::Phase;
 
 use crate::process::MasterProcess;
 
-type Handler = fn(&mut MasterProcess, Request, Responder, &mut Context<MasterProcess>);
+/// Realm of endpoints that only read.
+const READ_ONLY: Option<&str> = Some("mesos-master-readonly");
+
+/// Answers a request at any later time.
+type Serve = fn(&mut MasterProcess, Request, Responder, &mut Context<MasterProcess>);
+/// Renders a JSON document, or refuses.
+type Read = fn(&MasterProcess, &Request) -> Result<String, Response>;
+
+enum Handler {
+    /// Reads what the leader knows: 503 before it leads.
+    Leader(Read),
+    /// Reads what every master knows.
+    Any(Read),
+    /// Everything else.
+    Serve(Serve),
+}
 
 /// One route of the process `master`.
 struct Route {
@@ -23,22 +49,80 @@ struct Route {
 /// Every route; the delegate rule makes each also reachable without `/master`.
 const ROUTES: &[Route] = &[
     Route {
+        path: "/",
+        realm: None,
+        help: "The web page.",
+        handler: Handler::Serve(|_, request, responder, _| responder.send(page::index(&request))),
+    },
+    Route {
+        path: "/assets",
+        realm: None,
+        help: "Static files of the web page.",
+        handler: Handler::Serve(|_, request, responder, _| responder.send(page::assets(&request))),
+    },
+    Route {
         path: "/api/v1/scheduler",
         realm: Some("mesos-master-scheduler"),
         help: "Calls of frameworks; SUBSCRIBE answers with a stream of events.",
-        handler: |master, request, responder, context| master.scheduler_api(&request, responder, context),
+        handler: Handler::Serve(|master, request, responder, context| {
+            master.scheduler_api(&request, responder, context);
+        }),
     },
     Route {
         path: "/health",
         realm: None,
         help: "Answers 200 while the master serves.",
-        handler: |_, _, responder, _| responder.send(Response::status(StatusCode::OK)),
+        handler: Handler::Serve(|_, _, responder, _| healthy(responder)),
     },
     Route {
         path: "/redirect",
         realm: None,
         help: "Leads to the leading master.",
-        handler: |master, request, responder, _| responder.send(redirect(master, &request)),
+        handler: Handler::Serve(|master, request, responder, _| {
+            responder.send(redirect::respond(master.core(), &request));
+        }),
+    },
+    Route {
+        path: "/flags",
+        realm: READ_ONLY,
+        help: "The flags of this master.",
+        handler: Handler::Any(|master, _| Ok(flags::render(master.identity()))),
+    },
+    Route {
+        path: "/state",
+        realm: READ_ONLY,
+        help: "Agents, frameworks and tasks, everything that the master knows.",
+        handler: Handler::Leader(|master, _| Ok(state::render(master.core(), master.identity()))),
+    },
+    Route {
+        path: "/state-summary",
+        realm: READ_ONLY,
+        help: "Agents and frameworks with counts of tasks.",
+        handler: Handler::Leader(|master, _| Ok(summary::render(master.core(), master.identity()))),
+    },
+    Route {
+        path: "/slaves",
+        realm: READ_ONLY,
+        help: "Agents with their resources; slave_id selects one.",
+        handler: Handler::Leader(|master, request| Ok(agents::render(master.core(), request))),
+    },
+    Route {
+        path: "/frameworks",
+        realm: READ_ONLY,
+        help: "Frameworks with their tasks; framework_id selects one.",
+        handler: Handler::Leader(|master, request| Ok(frameworks::render(master.core(), request))),
+    },
+    Route {
+        path: "/tasks",
+        realm: READ_ONLY,
+        help: "Tasks by time of their first update: limit, offset, order (asc or desc), framework_id, task_id.",
+        handler: Handler::Leader(|master, request| Ok(tasks::render(master.core(), &tasks::Page::parse(request)?))),
+    },
+    Route {
+        path: "/roles",
+        realm: READ_ONLY,
+        help: "Roles with weight, quota and resources.",
+        handler: Handler::Leader(|master, _| Ok(roles::render(master.core(), master.identity()))),
     },
 ];
 
@@ -50,15 +134,22 @@ pub fn install(context: &mut Context<MasterProcess>) {
             methods: Vec::new(),
             help: route.help.to_owned(),
         };
-        context.route(route.path, options, route.handler);
+        match route.handler {
+            Handler::Serve(serve) => context.route(route.path, options, serve),
+            Handler::Any(read) => context.route(route.path, options, move |master, request, responder, _| {
+                responder.send(read(master, &request).map_or_else(|refusal| refusal, Response::ok_json));
+            }),
+            Handler::Leader(read) => context.route(route.path, options, move |master, request, responder, _| {
+                responder.send(match recovering(master) {
+                    Some(refusal) => refusal,
+                    None => read(master, &request).map_or_else(|refusal| refusal, Response::ok_json),
+                });
+            }),
+        }
     }
 }
 
-fn redirect(master: &MasterProcess, request: &Request) -> Response {
-    if !request.remainder.is_empty() {
-        return plain(404, "");
-    }
-    let address = &master.core().info().address;
-    let location = format!("//{}:{}", address.hostname(), address.port());
-    Response::status(StatusCode::TEMPORARY_REDIRECT).with_header("Location", &location)
+/// The refusal that everybody gets before the registry was read.
+fn recovering(master: &MasterProcess) -> Option<Response> {
+    (master.core().phase() == Phase::Recovering).then(|| plain(503, "the master has not finished recovery"))
 }

@@ -20,6 +20,8 @@ pub struct AddressError {
 
 /// The flags `ip`, `port`, `advertise_ip` and `advertise_port` over what the environment said; flags win.
 ///
+/// The version that the node tells is set too.
+///
 /// # Errors
 ///
 /// Names the flag whose value is no IPv4 address or no port.
@@ -36,6 +38,7 @@ pub fn node_config(flags: &Flags, mut config: NodeConfig) -> Result<NodeConfig, 
         config.advertise_port = Some(text.parse().map_err(|_| wrong())?);
     }
     config.port = flags.port("port");
+    config.version = crate::version_info();
     Ok(config)
 }
 

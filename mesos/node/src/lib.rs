@@ -6,8 +6,10 @@ mod address;
 mod error;
 mod logging;
 mod program;
+mod version;
 
 pub use address::{AddressError, hostname, node_config};
 pub use error::describe;
 pub use logging::init_logging;
 pub use program::{Started, asked_to_end, flags_or_exit, main};
+pub use version::version_info;

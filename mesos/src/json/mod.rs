@@ -12,6 +12,7 @@
 //! Source: shared facts, `libprocess_wire.md` section 6.
 
 mod error;
+mod object;
 mod plan;
 mod reader;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use protobuf::{MessageDyn, MessageFull};
 use serde_json::Value;
 
 pub use self::error::JsonError;
+pub use self::object::{ObjectWriter, write_array, write_number, write_object};
 pub use self::reader::{MAX_DEPTH, parse_value};
 
 use self::plan::{Plan, Spelling, plan};
