@@ -3,8 +3,12 @@
 //! [`AgentProcess`] is the process `slave(1)`; [`start`] puts it on a node, [`run`] is the program.
 
 mod checkpoint;
+mod collection;
+mod containers;
 mod http;
 mod machine;
+mod metrics;
+mod pending;
 mod process;
 mod program;
 mod recovery;

@@ -4,7 +4,6 @@
 //! inputs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,21 @@ use libprocess::{Context, Process, Request, Responder, Response, TimerId, Upid};
 use mesos::Message;
 use mesos::ids::ContainerId;
 use mesos_agent_core::{
-    Agent, AgentTimer, CheckpointWrite, ContainerLaunch, ContainerTermination, Effect, ExecutorStreamId, Input,
-    RequestId, ShutdownReason,
+    Agent, AgentTimer, CheckpointWrite, ContainerLaunch, Effect, ExecutorStreamId, Input, RequestId, ShutdownReason,
 };
-use mesos_containerizer::{Containerizer, LaunchRequest, RecoverableContainer, Termination};
+use mesos_containerizer::{Containerizer, ContainerizerError};
 use mesos_node::describe;
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
+use crate::collection::Collections;
+use crate::containers::{launch_request, recoverable, termination_for_core};
 use crate::http;
+use crate::http::state::Identity;
 use crate::http::streams::EventStream;
+use crate::http::throttle::Throttle;
+use crate::metrics::{self, Tally};
+use crate::pending::Pending;
 use crate::recovery;
 
 /// How an agent came to its end.
@@ -54,8 +58,8 @@ pub struct Parts {
     pub writer: CheckpointWriter,
     /// Address of the master that is followed.
     pub master: Upid,
-    /// The flags as they are shown to operators.
-    pub flags: BTreeMap<String, String>,
+    /// What it tells about itself.
+    pub identity: Identity,
     /// Told when the agent ends.
     pub ended: watch::Sender<Ended>,
 }
@@ -66,13 +70,16 @@ pub struct AgentProcess {
     containerizer: Arc<dyn Containerizer>,
     writer: CheckpointWriter,
     master: Upid,
-    flags: BTreeMap<String, String>,
+    identity: Identity,
     ended: watch::Sender<Ended>,
     requests: BTreeMap<RequestId, Waiting>,
     streams: BTreeMap<ExecutorStreamId, EventStream>,
     id_next: u64,
     timers: BTreeMap<AgentTimer, TimerId>,
-    collections: BTreeMap<PathBuf, TimerId>,
+    pub(crate) collections: Collections,
+    pub(crate) pending: Pending,
+    pub(crate) tally: Tally,
+    pub(crate) statistics_throttle: Throttle,
 }
 
 impl AgentProcess {
@@ -84,13 +91,16 @@ impl AgentProcess {
             containerizer: parts.containerizer,
             writer: parts.writer,
             master: parts.master,
-            flags: parts.flags,
+            identity: parts.identity,
             ended: parts.ended,
             requests: BTreeMap::new(),
             streams: BTreeMap::new(),
             id_next: 0,
             timers: BTreeMap::new(),
-            collections: BTreeMap::new(),
+            collections: Collections::default(),
+            pending: Pending::default(),
+            tally: Tally::default(),
+            statistics_throttle: Throttle::per_second(http::STATISTICS_PER_SECOND),
         }
     }
 
@@ -100,10 +110,10 @@ impl AgentProcess {
         &self.core
     }
 
-    /// The flags as they are shown to operators.
+    /// What it tells about itself.
     #[must_use]
-    pub const fn flags(&self) -> &BTreeMap<String, String> {
-        &self.flags
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What launches containers, for renderers of usage.
@@ -140,8 +150,9 @@ impl AgentProcess {
             Effect::LaunchContainer(launch) => self.launch(*launch, context),
             Effect::DestroyContainer { container_id } => {
                 // The end of the container is told by the wait that its launch began.
+                let key = self.pending.begin("destroy", &container_id);
                 let destroyed = self.containerizer.destroy(container_id);
-                context.run_async(destroyed, |_, _, _| {});
+                context.run_async(destroyed, move |agent, _, _| agent.pending.end(key));
             }
             Effect::UpdateContainer {
                 container_id,
@@ -154,11 +165,7 @@ impl AgentProcess {
                 }
             }
             Effect::ScheduleGc { path, after } => self.schedule_collection(path, after, context),
-            Effect::UnscheduleGc { path } => {
-                if let Some(id) = self.collections.remove(&path) {
-                    context.cancel(id);
-                }
-            }
+            Effect::UnscheduleGc { path } => self.unschedule_collection(&path, context),
             Effect::Redetect => {
                 let master = self.master.clone();
                 context
@@ -227,13 +234,17 @@ impl AgentProcess {
         let containerizer = Arc::clone(&self.containerizer);
         let launched = containerizer.launch(container_id.clone(), launch_request(launch));
         let id = container_id.clone();
+        let key = self.pending.begin("launch", &id);
         let outcome = async move {
-            launched.await.map_err(|error| describe(&error))?;
+            launched.await?;
             // A container whose status cannot be told still runs; the core fills in what it knows.
             Ok(Box::new(containerizer.status(id).await.unwrap_or_default()))
         };
-        context.run_async(outcome, move |agent, result: Result<_, String>, context| {
+        context.run_async(outcome, move |agent, result: Result<_, ContainerizerError>, context| {
+            agent.pending.end(key);
+            agent.tally.count_fetch(result.as_ref().err());
             let running = result.is_ok();
+            let result = result.map_err(|error| describe(&error));
             agent.apply(
                 Input::LaunchFinished {
                     container_id: container_id.clone(),
@@ -263,15 +274,17 @@ impl AgentProcess {
     }
 
     fn update(
-        &self,
+        &mut self,
         container_id: ContainerId,
         resources: Vec<mesos_proto::v0::mesos::Resource>,
         context: &mut Context<Self>,
     ) {
+        let key = self.pending.begin("update", &container_id);
         let updated = self
             .containerizer
             .update(container_id.clone(), resources, BTreeMap::new());
         context.run_async(updated, move |agent, result, context| {
+            agent.pending.end(key);
             if let Err(error) = result {
                 let error = describe(&error);
                 agent.apply(Input::ContainerUpdateFailed { container_id, error }, context);
@@ -286,24 +299,6 @@ impl AgentProcess {
             agent.apply(Input::Timer(fired), context);
         });
         if let Some(earlier) = self.timers.insert(timer, id) {
-            context.cancel(earlier);
-        }
-    }
-
-    fn schedule_collection(&mut self, path: PathBuf, after: Duration, context: &mut Context<Self>) {
-        let due = path.clone();
-        let id = context.delay(after, move |agent: &mut Self, context| {
-            agent.collections.remove(&due);
-            let shown = due.clone();
-            context.run_blocking(
-                move || std::fs::remove_dir_all(&due),
-                move |_, removed, _| match removed {
-                    Ok(()) => tracing::info!(path = %shown.display(), "folder collected"),
-                    Err(error) => tracing::warn!(path = %shown.display(), %error, "folder could not be collected"),
-                },
-            );
-        });
-        if let Some(earlier) = self.collections.insert(path, id) {
             context.cancel(earlier);
         }
     }
@@ -357,6 +352,7 @@ impl AgentProcess {
             };
             agent.checkpoint(vec![write], Vec::new(), context);
             agent.apply(Input::Recovered(Box::new(state)), context);
+            agent.tally.recovered(agent.core.started(), context.now());
             for container in known {
                 agent.watch(container.container_id, context);
             }
@@ -393,7 +389,12 @@ impl AgentProcess {
 impl Process for AgentProcess {
     fn initialize(&mut self, context: &mut Context<Self>) {
         http::install(context);
+        metrics::install(context);
         self.recover(context);
+    }
+
+    fn finalize(&mut self, context: &mut Context<Self>) {
+        metrics::uninstall(context);
     }
 
     fn exited(&mut self, upid: &Upid, context: &mut Context<Self>) {
@@ -407,69 +408,4 @@ impl Process for AgentProcess {
             None => tracing::debug!(upid = %from, name, "unknown message dropped"),
         }
     }
-}
-
-fn launch_request(launch: ContainerLaunch) -> LaunchRequest {
-    LaunchRequest {
-        command: launch.executor_info.command.clone().unwrap_or_default(),
-        sandbox: launch.directory,
-        environment: launch.environment.into_iter().collect(),
-        user: launch.user,
-        resources: launch.resources,
-        container_info: launch.executor_info.container.clone().into_option(),
-        executor_info: Some(launch.executor_info),
-        task_info: launch.task,
-        pid_checkpoint: launch.forked_pid_path,
-        ..LaunchRequest::default()
-    }
-}
-
-fn termination_for_core(termination: Termination) -> ContainerTermination {
-    ContainerTermination {
-        status: termination.status,
-        state: termination.state,
-        reason: termination.reason,
-        message: termination.message,
-        limited_resources: termination.limited_resources,
-    }
-}
-
-/// The containers that may still run: the latest run of each executor with a process and no end.
-fn recoverable(
-    state: &mesos_agent_core::recovery::RecoveredState,
-    paths: &mesos_agent_core::paths::Paths,
-) -> Vec<RecoverableContainer> {
-    let Some(agent) = state.agent.as_ref().filter(|_| !state.rebooted) else {
-        return Vec::new();
-    };
-    let agent_id = mesos::ids::AgentId::from(&agent.info.id.clone().unwrap_or_default());
-    let mut containers = Vec::new();
-    for framework in &agent.frameworks {
-        let framework_id = mesos::ids::FrameworkId::from(&framework.info.id.clone().unwrap_or_default());
-        for executor in &framework.executors {
-            let Some(run) = executor
-                .runs
-                .iter()
-                .find(|run| Some(&run.container_id) == executor.latest.as_ref())
-            else {
-                continue;
-            };
-            let Some(pid) = run.forked_pid.filter(|_| !run.completed) else {
-                continue;
-            };
-            let run_paths = paths.run(&agent_id, &framework_id, &executor.id, &run.container_id);
-            containers.push(RecoverableContainer {
-                container_id: run.container_id.clone(),
-                pid,
-                sandbox: run_paths.sandbox().to_owned(),
-                resources: executor
-                    .info
-                    .as_ref()
-                    .map(|info| info.resources.clone())
-                    .unwrap_or_default(),
-                limits: BTreeMap::new(),
-            });
-        }
-    }
-    containers
 }

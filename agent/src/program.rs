@@ -16,6 +16,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
+use crate::http;
+use crate::http::state::Identity;
 use crate::process::{AgentProcess, Ended, Parts};
 use crate::settings::{self, SettingsError};
 
@@ -120,7 +122,11 @@ impl RunningAgent {
 /// Tells which flag is wrong or what cannot be had.
 pub async fn start(flags: &Flags, node: NodeConfig) -> Result<RunningAgent, StartError> {
     let master = locate_master(flags).await?;
-    let node = Node::start(mesos_node::node_config(flags, node)?).await?;
+    let mut config = mesos_node::node_config(flags, node)?;
+    config.readonly_realm = Some(http::READONLY_REALM.to_owned());
+    config.readwrite_realm = Some(http::READWRITE_REALM.to_owned());
+    config.version = mesos_node::version_info();
+    let node = Node::start(config).await?;
     match spawn(flags, master, &node) {
         Ok(agent) => {
             agent.process.ready().await;
@@ -157,6 +163,10 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
         .into_iter()
         .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
+    let identity = Identity {
+        flags: shown,
+        version: node.config().version.clone(),
+    };
     let (sender, ended) = watch::channel(Ended::Running);
     node.set_delegate("slave(1)");
     let given = Arc::clone(&containerizer);
@@ -168,7 +178,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
             containerizer: given,
             writer,
             master,
-            flags: shown,
+            identity,
             ended: sender,
         })
     });

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod flags;
 pub mod ids;
 pub mod json;
+pub mod legacy_json;
 pub mod message;
 pub mod resources;
 pub mod roles;

@@ -1,0 +1,175 @@
+//! `/state` and `/flags`: pure functions from the core's state to JSON.
+//!
+//! Source: shared facts, `legacy_json_keys.tsv` (keys and their order) and `libprocess_wire.md` section 8 (endpoint form
+//! of resources).
+
+use std::collections::BTreeMap;
+
+use libprocess::Upid;
+use libprocess::builtin::VersionInfo;
+use mesos::attributes::Attributes;
+use mesos::json::{ObjectWriter, write_object};
+use mesos::legacy_json::{sensible, summary, write_full};
+use mesos::resources::{ReservationKind, Resource, Resources};
+use mesos_agent_core::Agent;
+use mesos_proto::v0::mesos::resource::DiskInfo;
+
+use super::records::write_framework;
+
+/// What an agent tells about itself that the core does not know.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The flags as they are shown to operators.
+    pub flags: BTreeMap<String, String>,
+    /// Version and build of the program.
+    pub version: VersionInfo,
+}
+
+/// The document of `/state`.
+#[must_use]
+pub fn render(agent: &Agent, identity: &Identity) -> String {
+    let mut json = String::with_capacity(16 * 1024);
+    write_object(&mut json, |object| {
+        version(object, &identity.version);
+        object.number("start_time", agent.started().as_secs_f64());
+        description(object, agent);
+        resources(object, agent);
+        object.array("resource_providers", std::iter::empty::<()>(), |_, ()| {});
+        object.field("attributes", |json| {
+            // Attributes were checked when the flags were read.
+            let attributes = Attributes::from_protobuf(&agent.info().attributes).unwrap_or_default();
+            json.push_str(&attributes.to_json());
+        });
+        if let Some(master) = agent.master() {
+            object.string("master_hostname", &host_name(master));
+        }
+        if let Some(folder) = identity.flags.get("log_dir") {
+            object.string("log_dir", folder);
+        }
+        if let Some(file) = identity.flags.get("external_log_file") {
+            object.string("external_log_file", file);
+        }
+        flags(object, &identity.flags);
+        object.array("frameworks", agent.frameworks(), write_framework);
+        object.array("completed_frameworks", agent.completed_frameworks(), write_framework);
+    });
+    json
+}
+
+/// The document of `/flags`.
+#[must_use]
+pub fn render_flags(identity: &Identity) -> String {
+    let mut json = String::with_capacity(4096);
+    write_object(&mut json, |object| flags(object, &identity.flags));
+    json
+}
+
+fn flags(object: &mut ObjectWriter<'_>, flags: &BTreeMap<String, String>) {
+    object.object("flags", |object| {
+        for (name, value) in flags {
+            object.string(name, value);
+        }
+    });
+}
+
+fn version(object: &mut ObjectWriter<'_>, version: &VersionInfo) {
+    object.string("version", &version.version);
+    for (key, value) in [
+        ("git_sha", &version.git_sha),
+        ("git_branch", &version.git_branch),
+        ("git_tag", &version.git_tag),
+    ] {
+        if let Some(value) = value {
+            object.string(key, value);
+        }
+    }
+    object.string("build_date", version.build_date.as_deref().unwrap_or_default());
+    object.number("build_time", version.build_time.unwrap_or_default());
+    object.string("build_user", version.build_user.as_deref().unwrap_or_default());
+}
+
+fn description(object: &mut ObjectWriter<'_>, agent: &Agent) {
+    let info = agent.info();
+    object.string("id", info.id.value());
+    object.text("pid", &agent.config().pid);
+    object.string("hostname", info.hostname());
+    let capabilities = &agent.config().capabilities;
+    object.strings("capabilities", capabilities.iter().map(|kind| format!("{kind:?}")));
+    object.message_if_set("domain", info.domain.as_ref());
+    object.message_if_set("drain_config", agent.drain_config());
+}
+
+fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
+    let total = total(agent);
+    let allocated = allocated(agent);
+    let reserved = |object: &mut ObjectWriter<'_>, key: &str, resources: &Resources| {
+        object.object(key, |object| {
+            for (role, resources) in resources.reservations() {
+                summary(object, &role, &resources);
+            }
+        });
+    };
+    summary(object, "resources", &total);
+    reserved(object, "reserved_resources", &total);
+    summary(object, "unreserved_resources", &total.unreserved());
+    object.object("reserved_resources_full", |object| {
+        for (role, resources) in total.reservations() {
+            object.field(&role, |json| write_full(json, &resources));
+        }
+    });
+    object.field("unreserved_resources_full", |json| write_full(json, &total.unreserved()));
+    reserved(object, "reserved_resources_allocated", &allocated);
+    summary(object, "unreserved_resources_allocated", &allocated.unreserved());
+}
+
+/// What the agent has, with its dynamic reservations and persistent volumes where they are carved from.
+#[must_use]
+pub fn total(agent: &Agent) -> Resources {
+    let mut total = sensible(&agent.info().resources);
+    for checkpointed in sensible(agent.checkpointed_resources()).iter() {
+        let mut bare = Resources::default();
+        bare.add_resource(without_operations(checkpointed));
+        if total.try_subtract(&bare).is_ok() {
+            total.add_resource(checkpointed.clone());
+        }
+    }
+    total
+}
+
+/// A resource as it was before anybody reserved it or made a volume of it.
+fn without_operations(resource: &Resource) -> Resource {
+    let fixed = resource.reservations().iter();
+    let fixed = fixed.filter(|reservation| reservation.kind == ReservationKind::Static);
+    let source = resource.disk().and_then(|disk| disk.source.as_ref()).map(|source| {
+        let mut disk = DiskInfo::new();
+        disk.source.mut_or_insert_default().clone_from(source);
+        disk
+    });
+    resource
+        .with_reservations(fixed.cloned().collect())
+        .with_disk(source)
+        .with_shared(false)
+}
+
+/// What executors and tasks hold.
+#[must_use]
+pub fn allocated(agent: &Agent) -> Resources {
+    agent
+        .frameworks()
+        .flat_map(|framework| {
+            let used = framework.used_resources();
+            used.into_iter()
+                .filter_map(|message| Resource::from_protobuf(&message).ok())
+        })
+        .collect()
+}
+
+/// A host as people call it, without asking anybody.
+fn host_name(upid: &Upid) -> String {
+    let ip = *upid.address().ip();
+    match upid.host() {
+        Some(host) => host.to_owned(),
+        None if ip.is_loopback() => "localhost".to_owned(),
+        None => ip.to_string(),
+    }
+}
