@@ -1,3 +1,5 @@
+//! The command executor's rules as sequences of inputs and effects.
+
 use mesos_proto::v1::mesos::framework_info::{Capability, capability::Type as CapabilityType};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every pair of twins converts both ways, exceptions included.
+
 use std::collections::HashMap;
 use std::fs;
 

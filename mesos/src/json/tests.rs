@@ -1,3 +1,5 @@
+//! The JSON dialect in both directions.
+
 use mesos_proto::v0::{mesos as v0, quota, scheduler as v0_scheduler};
 use mesos_proto::v1::{master, mesos as v1, scheduler};
 use proptest::prelude::*;

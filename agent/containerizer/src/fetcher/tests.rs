@@ -1,3 +1,5 @@
+//! The fetcher on real files, archives and a loopback server.
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;

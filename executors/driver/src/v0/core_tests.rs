@@ -1,3 +1,5 @@
+//! The v0 executor driver's rules as sequences of inputs and effects.
+
 use mesos_proto::internal::wire::messages as wire;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The v1 executor client's rules as sequences of inputs and effects.
+
 use mesos_proto::v1::mesos::TaskState;
 
 use super::*;

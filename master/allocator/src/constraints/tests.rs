@@ -1,3 +1,5 @@
+//! Offer constraints on attributes, one rule a test.
+
 use mesos_proto::v0::scheduler::offer_constraints::RoleConstraints;
 use mesos_proto::v0::scheduler::offer_constraints::role_constraints::Group;
 use mesos_proto::v0::scheduler::{AttributeConstraint, OfferConstraints as Proto};

@@ -1,3 +1,5 @@
+//! The role tree: shares, ranks and the order in which they change.
+
 use proptest::prelude::*;
 
 use super::*;
