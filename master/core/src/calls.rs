@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 
 use libprocess_types::Upid;
 use mesos::ids::FrameworkId;
+use mesos::validation::framework::{validate_principal, validate_update};
+use mesos::validation::validate_scheduler_call;
 use mesos_proto::v0::mesos::{OperationState, OperationStatus};
 use mesos_proto::v0::scheduler::Call;
 use mesos_proto::v0::scheduler::call::{self, Type};
 
-use crate::call_validation;
 use crate::effect::{Change, Effect, Reply};
+use crate::error_text::with_causes;
 use crate::framework_info;
 use crate::input::{RequestId, SchedulerCall, StreamId};
 use crate::master::{Master, Phase};
@@ -33,8 +35,8 @@ impl Master {
         if self.phase == Phase::Recovering {
             return self.reply(request, Reply::text(503, "the master has not finished recovery"));
         }
-        if let Err(error) = call_validation::validate(&call, principal.as_deref()) {
-            return self.reply(request, Reply::text(400, format!("invalid scheduler call: {error}")));
+        if let Err(error) = validate_scheduler_call(&call) {
+            return self.reply(request, Reply::text(400, with_causes(&error)));
         }
         if call.type_() == Type::SUBSCRIBE {
             if stream_header.is_some() {
@@ -42,6 +44,9 @@ impl Master {
                 return self.reply(request, Reply::text(400, text));
             }
             let subscribe = call.subscribe.unwrap_or_default();
+            if let Err(error) = validate_principal(&subscribe.framework_info, principal.as_deref()) {
+                return self.reply(request, Reply::text(400, with_causes(&error)));
+            }
             return self.subscribe_stream(request, new_stream, subscribe, principal.as_deref());
         }
         let id = FrameworkId::from(&*call.framework_id);
@@ -100,8 +105,8 @@ impl Master {
 
     /// A call over libprocess: failures are dropped, as there is nobody to answer.
     pub(crate) fn process_call(&mut self, from: &Upid, call: Call) {
-        if let Err(error) = call_validation::validate(&call, None) {
-            tracing::warn!(upid = %from, %error, "invalid scheduler call dropped");
+        if let Err(error) = validate_scheduler_call(&call) {
+            tracing::warn!(upid = %from, error = with_causes(&error), "invalid scheduler call dropped");
             self.count("master/dropped_messages");
             return;
         }
@@ -191,9 +196,9 @@ impl Master {
             return Err(format!("framework {id} is not known"));
         };
         framework_info::validate(&info, &self.config)
-            .and_then(|()| framework_info::validate_update(&framework.info, &info))
+            .and_then(|()| validate_update(&framework.info, &info).map_err(Into::into))
             .and_then(|()| framework_info::validate_options(&info, &update.suppressed_roles, constraints.as_ref()))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| with_causes(&error))?;
         let changed = *framework.info != info;
         let subscription = Subscription {
             info,

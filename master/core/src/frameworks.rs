@@ -7,6 +7,7 @@ use std::time::Duration;
 use libprocess_types::Upid;
 use mesos::capabilities::FrameworkCapabilities;
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use mesos::validation::framework::roles_of;
 use mesos_allocator::api::{Activation, FrameworkInfo as AllocatorFramework};
 use mesos_proto::internal::wire::messages::{ShutdownFrameworkMessage, UpdateFrameworkMessage};
 use mesos_proto::v0::mesos::task_status::Reason;
@@ -14,7 +15,6 @@ use mesos_proto::v0::mesos::{FrameworkInfo, TaskState};
 
 use crate::Resources;
 use crate::effect::{Change, Effect};
-use crate::framework_info::roles_of;
 use crate::input::{MasterTimer, StreamId};
 use crate::master::Master;
 use crate::model::{Bounded, Connection, Framework, FrameworkState, RecentIds};

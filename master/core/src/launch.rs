@@ -10,6 +10,7 @@ use mesos_proto::v0::mesos::{ExecutorInfo, TaskInfo, TaskState};
 
 use crate::Resources;
 use crate::accept::{Accepted, tasks_of};
+use crate::error_text::with_causes;
 use crate::executors::executor_resources;
 use crate::frameworks::pid_text;
 use crate::master::Master;
@@ -32,7 +33,7 @@ impl Master {
             match validate_task(&task, &place) {
                 Ok(()) => self.launch_task(accepted, task),
                 Err(error) => {
-                    let verdict = invalid(Reason::REASON_TASK_INVALID, &error.to_string());
+                    let verdict = invalid(Reason::REASON_TASK_INVALID, &with_causes(&error));
                     self.refuse_tasks(&framework_id, &[task], &verdict);
                 }
             }
@@ -54,16 +55,18 @@ impl Master {
         let mut group = launch.task_group.unwrap_or_default();
         complete_executor(&mut executor, &framework_id);
         for task in &mut group.tasks {
-            task.executor = Some(executor.clone()).into();
             complete_task(task, &framework_id);
         }
         let Some(place) = self.place(accepted) else { return };
         if let Err(error) = validate_group(&group, &executor, &place) {
-            let verdict = invalid(Reason::REASON_TASK_GROUP_INVALID, &error.to_string());
+            let verdict = invalid(Reason::REASON_TASK_GROUP_INVALID, &with_causes(&error));
             return self.refuse_tasks(&framework_id, &group.tasks, &verdict);
         }
         let framework = place.framework.info.clone();
         let versions = resource_versions(place.agent);
+        for task in &mut group.tasks {
+            task.executor = Some(executor.clone()).into();
+        }
         let launch_executor = self.use_executor(accepted, &executor);
         for task in &group.tasks {
             self.use_task(accepted, task);

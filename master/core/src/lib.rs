@@ -6,11 +6,10 @@
 
 mod accept;
 mod agents;
-mod call_validation;
 mod calls;
-mod check_validation;
 mod config;
 mod effect;
+mod error_text;
 mod executors;
 mod framework_info;
 mod frameworks;

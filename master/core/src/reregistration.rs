@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libprocess_types::Upid;
 use mesos::ids::{AgentId, FrameworkId, TaskId};
 use mesos::resources::format::HasResources;
+use mesos::validation::framework::roles_of;
 use mesos_proto::internal::wire::messages::{
     ReregisterSlaveMessage, ShutdownFrameworkMessage, ShutdownMessage, SlaveReregisteredMessage,
 };
@@ -16,7 +17,6 @@ use mesos_proto::v0::mesos::task_status::Reason;
 use mesos_registrar::{Operation, OperationError, Outcome};
 
 use crate::Resources;
-use crate::framework_info::roles_of;
 use crate::master::{Master, Pending};
 use crate::model::Task;
 use crate::registration::{AgentDescription, RegistrationError, describe, stored_form};

@@ -11,6 +11,7 @@ use mesos_proto::v0::scheduler::OfferConstraints;
 use mesos_proto::v0::scheduler::call::Subscribe;
 
 use crate::effect::{Change, Effect};
+use crate::error_text::with_causes;
 use crate::framework_info::{self, FAILED_OVER, FrameworkInfoError};
 use crate::input::{MasterTimer, RequestId, StreamId};
 use crate::master::Master;
@@ -57,7 +58,7 @@ impl Master {
         let connection = Connection::Stream(stream);
         let subscription = match self.check_subscription(call) {
             Ok(subscription) => subscription,
-            Err(error) => return self.refuse_subscription(&connection, &error.to_string()),
+            Err(error) => return self.refuse_subscription(&connection, &with_causes(&error)),
         };
         match subscription.framework_id() {
             None => self.subscribe_new(&connection, subscription),
@@ -71,7 +72,7 @@ impl Master {
         let connection = Connection::Process(from.clone());
         let subscription = match self.check_subscription(call) {
             Ok(subscription) => subscription,
-            Err(error) => return self.refuse_subscription(&connection, &error.to_string()),
+            Err(error) => return self.refuse_subscription(&connection, &with_causes(&error)),
         };
         let same_process = self
             .frameworks
@@ -151,7 +152,7 @@ impl Master {
         let old = framework.info.clone();
         subscription.info = match framework_info::merge_resubscription(&old, subscription.info) {
             Ok(info) => info,
-            Err(error) => return self.refuse_subscription(connection, &error.to_string()),
+            Err(error) => return self.refuse_subscription(connection, &with_causes(&error)),
         };
         let expected = match connection {
             Connection::Stream(_) => true,

@@ -386,7 +386,7 @@ fn no_history_contradicts_itself() {
     let seeds = std::env::var("MESOS_RS_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(150);
+        .unwrap_or(60);
     for seed in 0..seeds {
         let outcome = std::panic::catch_unwind(|| {
             let mut history = History::new(seed);

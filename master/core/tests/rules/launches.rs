@@ -191,10 +191,10 @@ type Break = fn(&mut TaskInfo);
 #[test]
 fn each_rule_for_tasks_has_its_own_error() {
     let rules: &[(&str, Break)] = &[
-        ("task_id", |task| {
+        ("the task id", |task| {
             task.task_id.mut_or_insert_default().set_value("a/b".to_owned());
         }),
-        ("the offers are of agent", |task| {
+        ("but the offers are of", |task| {
             task.slave_id.mut_or_insert_default().set_value("other".to_owned());
         }),
         ("exactly one of", |task| task.command = protobuf::MessageField::none()),
@@ -209,27 +209,27 @@ fn each_rule_for_tasks_has_its_own_error() {
             task.max_completion_time.mut_or_insert_default().set_nanoseconds(-1);
         }),
         ("no resources", |task| task.resources.clear()),
-        ("invalid resources", |task| {
+        ("the resources of task", |task| {
             task.resources[0].scalar.mut_or_insert_default().set_value(-1.0);
         }),
-        ("only", |task| {
+        ("is left of the offers", |task| {
             task.resources[0].scalar.mut_or_insert_default().set_value(5.0);
         }),
-        ("mixes resources of the roles", |task| {
+        ("allocated to both", |task| {
             task.resources[0]
                 .allocation_info
                 .mut_or_insert_default()
                 .set_role("other".to_owned());
         }),
-        ("mixes revocable", |task| {
+        ("both as revocable", |task| {
             task.resources.extend(resources("cpus:1"));
             task.resources[2].revocable.mut_or_insert_default();
         }),
         ("gpus", |task| task.resources.extend(resources("gpus:0.5"))),
-        ("'TaskInfo.check'", |task| {
+        ("`check`", |task| {
             task.check.mut_or_insert_default();
         }),
-        ("'TaskInfo.health_check'", |task| {
+        ("`health_check`", |task| {
             task.health_check.mut_or_insert_default().set_delay_seconds(1.0);
         }),
         ("environment variable", |task| {
@@ -238,12 +238,12 @@ fn each_rule_for_tasks_has_its_own_error() {
             variable.set_name("X".to_owned());
             environment.variables.push(variable);
         }),
-        ("below the request", |task| {
+        ("below the", |task| {
             let mut limit = proto::value::Scalar::new();
             limit.set_value(0.5);
             task.limits.insert("cpus".to_owned(), limit);
         }),
-        ("'cpus' and 'mem' only", |task| {
+        ("only cpus and mem", |task| {
             task.limits.insert("disk".to_owned(), proto::value::Scalar::new());
         }),
         ("share_cgroups", |task| {
@@ -279,26 +279,26 @@ fn each_rule_for_tasks_has_its_own_error() {
 #[test]
 fn each_rule_for_executors_has_its_own_error() {
     let rules: &[(&str, Break)] = &[
-        ("executor_id", |task| {
+        ("the executor id", |task| {
             task.executor
                 .mut_or_insert_default()
                 .executor_id
                 .mut_or_insert_default()
                 .set_value(String::new());
         }),
-        ("belongs to framework", |task| {
+        ("names the framework", |task| {
             task.executor
                 .mut_or_insert_default()
                 .framework_id
                 .mut_or_insert_default()
                 .set_value("other".to_owned());
         }),
-        ("CUSTOM for a task", |task| {
+        ("runs task groups only", |task| {
             task.executor
                 .mut_or_insert_default()
                 .set_type(proto::executor_info::Type::DEFAULT);
         }),
-        ("must have 'command'", |task| {
+        ("lacks `command`", |task| {
             task.executor.mut_or_insert_default().command = protobuf::MessageField::none();
         }),
         ("shutdown_grace_period", |task| {
