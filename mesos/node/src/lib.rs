@@ -4,6 +4,7 @@
 
 mod address;
 mod error;
+pub mod files;
 mod logging;
 mod program;
 mod version;
