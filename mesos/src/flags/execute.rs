@@ -12,7 +12,7 @@ use super::{FlagSet, logging};
 pub static FLAGS: FlagSet = FlagSet {
     program: "mesos-execute",
     about: "runs one command or task on a cluster and tells how it goes",
-    tables: &[logging::HELP, logging::LOGGING, TABLE],
+    tables: &[logging::HELP, TABLE],
     rules: &[
         Rule::NotTogether("task", "task_group"),
         Rule::NotTogether("task", "name"),
@@ -33,6 +33,8 @@ const NO_AUTHENTICATION: &str = "authentication is not supported yet";
 
 /// Every flag of the program.
 pub static TABLE: &[FlagSpec] = flags! {
+    "quiet": Bool = Is("false"), Works, Any, "no log output on stderr";
+    "logging_level": Text = Is("WARNING"), Works, OneOf(&["INFO", "WARNING", "ERROR"]), "least level on stderr";
     "master": Text = Required, Works, Any, "master to run on, host:port";
     "task": Json = Unset, Works, Any, "the task as JSON, or the path of a file with it";
     "task_group": Json = Unset, RefusedUnless(&[], NO_GROUPS), Any, "the task group as JSON, or the path of a file with it";
