@@ -3,6 +3,7 @@
 //! [`MasterProcess`] is the process `master`; [`start`] puts it on a node, [`run`] is the program.
 
 mod http;
+mod metrics;
 mod observer;
 mod process;
 mod program;

@@ -19,6 +19,7 @@ use crate::http;
 use crate::http::render::Identity;
 use crate::http::scheduler::ParsedCall;
 use crate::http::streams::EventStream;
+use crate::metrics;
 use crate::observer::Observer;
 
 /// A request that waits for the core's answer.
@@ -112,7 +113,7 @@ impl MasterProcess {
                     context.cancel(id);
                 }
             }
-            Effect::StoreRegistry { write, operations } => self.store(write, operations, inputs),
+            Effect::StoreRegistry { write, operations } => self.store(write, operations, inputs, context),
             Effect::Publish(change) => tracing::trace!(?change, "state changed"),
             Effect::Abort(reason) => self.abort(reason, context),
         }
@@ -191,18 +192,41 @@ impl MasterProcess {
         }
     }
 
-    fn store(&mut self, write: WriteId, operations: Vec<Operation>, inputs: &mut VecDeque<Input>) {
+    fn store(
+        &mut self,
+        write: WriteId,
+        operations: Vec<Operation>,
+        inputs: &mut VecDeque<Input>,
+        context: &Context<Self>,
+    ) {
         self.registrar.submit(write, operations);
         while let Some(batch) = self.registrar.next_batch() {
+            let run = metrics::state_store(context.node().metrics()).start();
             let stored = self
                 .storage
                 .store(&batch.bytes)
                 .map_err(|error| StoreError(error.to_string()));
+            run.stop();
             match self.registrar.finish(stored) {
                 Ok(answers) => inputs.extend(answers.into_iter().map(Input::RegistryStored)),
                 Err(error) => inputs.push_back(Input::RegistryFailed(error)),
             }
         }
+    }
+
+    /// Registers what is read from the core whenever somebody asks for the node's metrics.
+    fn offer_metrics(&self, context: &mut Context<Self>) {
+        let (me, node) = (context.me(), context.node().clone());
+        let id = context.pid().id().to_owned();
+        context.node().metrics().source("master", move || {
+            let queued = node.queued_events(&id).unwrap_or_default();
+            let collected = me.call(move |master, context| {
+                let mut numbers = metrics::collect(&master.core, &master.identity, queued, context.now());
+                numbers.extend(metrics::registrar(&master.registrar));
+                numbers
+            });
+            Box::pin(async move { collected.await.unwrap_or_default() })
+        });
     }
 
     fn abort(&self, reason: String, context: &mut Context<Self>) {
@@ -212,11 +236,13 @@ impl MasterProcess {
     }
 
     fn recover(&mut self, context: &mut Context<Self>) {
+        let run = metrics::state_fetch(context.node().metrics()).start();
         let recovered = self
             .storage
             .fetch()
             .map_err(|error| error.to_string())
             .and_then(|bytes| Registrar::recover(bytes.as_deref()).map_err(|error| error.to_string()));
+        run.stop();
         match recovered {
             Ok(registrar) => {
                 self.registrar = registrar;
@@ -263,6 +289,7 @@ impl MasterProcess {
 impl Process for MasterProcess {
     fn initialize(&mut self, context: &mut Context<Self>) {
         http::install(context);
+        self.offer_metrics(context);
         self.recover(context);
     }
 
@@ -278,9 +305,10 @@ impl Process for MasterProcess {
         }
     }
 
-    fn finalize(&mut self, _context: &mut Context<Self>) {
+    fn finalize(&mut self, context: &mut Context<Self>) {
         for observer in self.observers.values() {
             observer.terminate();
         }
+        context.node().metrics().remove_source("master");
     }
 }

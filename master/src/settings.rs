@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::Upid;
-use mesos::flags::Flags;
+use mesos::flags::{Flags, checks};
+use mesos::resources::ResourceQuantities;
 use mesos::values::Scalar;
 use mesos_allocator::api::{AllocatorOptions, SorterKind};
 use mesos_master_core::MasterConfig;
@@ -91,10 +92,8 @@ pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<Maste
 
 fn percentage(flags: &Flags, flag: &'static str) -> Result<f64, SettingsError> {
     let text = flags.string(flag);
-    let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-    number
-        .filter(|number| (0.0..=100.0).contains(number))
-        .ok_or_else(|| wrong(flag, text, "expected a percentage from 0% to 100%"))
+    let share = checks::parse_percent(text).map_err(|reason| wrong(flag, text, reason))?;
+    Ok(share * 100.0)
 }
 
 /// Settings of the allocator.
@@ -131,30 +130,13 @@ fn sorter(flags: &Flags, flag: &'static str) -> Result<SorterKind, SettingsError
 
 /// Reads `cpus:0.01|mem:32`: alternatives of quantities that make an offer worth making.
 fn min_allocatable(text: &str) -> Result<Vec<BTreeMap<String, Scalar>>, SettingsError> {
-    const FLAG: &str = "min_allocatable_resources";
-    let alternatives = text
-        .split('|')
-        .map(str::trim)
-        .filter(|alternative| !alternative.is_empty());
-    alternatives
-        .map(|alternative| {
-            let parts = alternative.split(';').map(str::trim).filter(|part| !part.is_empty());
-            parts
-                .map(|part| {
-                    let (name, value) = part
-                        .split_once(':')
-                        .ok_or_else(|| wrong(FLAG, text, "expected name:number"))?;
-                    let value = value
-                        .trim()
-                        .parse::<f64>()
-                        .ok()
-                        .filter(|value| value.is_finite() && *value >= 0.0);
-                    let value = value.ok_or_else(|| wrong(FLAG, text, "expected name:number, number not negative"))?;
-                    Ok((name.trim().to_owned(), Scalar::from_f64(value)))
-                })
-                .collect()
-        })
-        .collect()
+    let alternatives =
+        checks::parse_min_allocatable(text).map_err(|reason| wrong("min_allocatable_resources", text, reason))?;
+    let by_name = |quantities: &ResourceQuantities| {
+        let amounts = quantities.iter().map(|(name, amount)| (name.to_string(), amount));
+        amounts.collect()
+    };
+    Ok(alternatives.iter().map(by_name).collect())
 }
 
 /// Reads `role=weight,role=weight`.
@@ -164,21 +146,8 @@ fn min_allocatable(text: &str) -> Result<Vec<BTreeMap<String, Scalar>>, Settings
 /// Names the flag when a pair cannot be read or a weight is not above zero.
 pub fn weights(flags: &Flags) -> Result<BTreeMap<String, f64>, SettingsError> {
     let text = flags.text("weights").unwrap_or_default();
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (role, weight) = pair
-                .split_once('=')
-                .ok_or_else(|| wrong("weights", text, "expected role=weight,role=weight"))?;
-            let weight = weight
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|weight| weight.is_finite() && *weight > 0.0);
-            let weight = weight.ok_or_else(|| wrong("weights", text, "a weight is a number above zero"))?;
-            Ok((role.trim().to_owned(), weight))
-        })
-        .collect()
+    let weights = checks::parse_weights(text).map_err(|reason| wrong("weights", text, reason))?;
+    Ok(weights.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod frameworks;
 mod page;
 mod redirect;
 pub mod render;
-mod roles;
+pub mod roles;
 pub mod scheduler;
 mod state;
 pub mod streams;
