@@ -125,7 +125,6 @@ pub async fn start(flags: &Flags, node: NodeConfig) -> Result<RunningAgent, Star
     let mut config = mesos_node::node_config(flags, node)?;
     config.readonly_realm = Some(http::READONLY_REALM.to_owned());
     config.readwrite_realm = Some(http::READWRITE_REALM.to_owned());
-    config.version = mesos_node::version_info();
     let node = Node::start(config).await?;
     match spawn(flags, master, &node) {
         Ok(agent) => {

@@ -30,7 +30,7 @@ mod resource_format;
 mod run_task;
 pub mod status_update_stream;
 mod status_updates;
-mod tasks;
+pub mod tasks;
 mod termination;
 
 pub use agent::{Agent, AgentState};

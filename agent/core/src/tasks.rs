@@ -7,7 +7,8 @@ use protobuf::MessageField;
 /// The record of a task that was accepted and of which nothing was reported yet.
 ///
 /// Source: the fields that `task.info` and ReregisterSlaveMessage carry in the recorded exchange `w8`.
-pub(crate) fn task_from_info(info: &pb::TaskInfo, framework: &FrameworkId) -> pb::Task {
+#[must_use]
+pub fn task_from_info(info: &pb::TaskInfo, framework: &FrameworkId) -> pb::Task {
     let mut task = pb::Task::new();
     task.set_name(info.name().to_owned());
     task.task_id.clone_from(&info.task_id);

@@ -2,11 +2,13 @@
 //!
 //! Source: shared facts, `executor_calls.tsv`.
 
-use libprocess::http::media::{MediaType, method_not_allowed, plain};
+use libprocess::http::media::{MediaType, plain};
 use libprocess::{Request, Response};
+use mesos::validation::validate_executor_call;
 use mesos_proto::v0::executor::{Call, call};
 use mesos_proto::v1;
-use protobuf::Message as _;
+
+use super::body;
 
 /// Reads a request: the call in the unversioned form and the encoding of the stream that a subscription opens.
 ///
@@ -14,20 +16,9 @@ use protobuf::Message as _;
 ///
 /// The answer to send: 400, 405, 406 or 415.
 pub fn parse(request: &Request) -> Result<(Call, MediaType), Response> {
-    if request.method.as_str() != "POST" {
-        return Err(method_not_allowed(&request.method, &["POST"]));
-    }
-    let refuse = |reason: String| plain(400, format!("the body is no executor call: {reason}"));
-    let versioned: v1::executor::Call = match MediaType::of_body(request)? {
-        MediaType::Json => {
-            let text = std::str::from_utf8(&request.body).map_err(|error| refuse(error.to_string()))?;
-            mesos::json::from_str(text).map_err(|error| refuse(error.to_string()))?
-        }
-        MediaType::Protobuf => {
-            v1::executor::Call::parse_from_bytes(&request.body).map_err(|error| refuse(error.to_string()))?
-        }
-    };
+    let versioned: v1::executor::Call = body::read(request)?;
     let call = mesos::convert::devolve_executor_call(&versioned);
+    validate_executor_call(&call).map_err(|error| plain(400, mesos_node::describe(&error)))?;
     match MediaType::wanted(request) {
         Some(media_type) => Ok((call, media_type)),
         None if call.type_() == call::Type::SUBSCRIBE => Err(plain(

@@ -1,6 +1,9 @@
 //! The agent's HTTP routes: one table, one file a resource. Files parse and render; the core decides.
 
+pub mod body;
 pub mod executor;
+pub mod operator;
+pub mod provider;
 pub mod records;
 pub mod state;
 pub mod streams;
@@ -49,6 +52,24 @@ const ROUTES: &[Route] = &[
         realm: None,
         help: "Files that the web page refers to.",
         handler: |_, request, responder, _| responder.send(webui::file(&request.remainder)),
+    },
+    Route {
+        path: "/api/v1",
+        realm: Some(READWRITE_REALM),
+        help: "Calls of operators, in JSON or protobuf.",
+        handler: |agent, request, responder, context| {
+            if request.remainder.is_empty() {
+                operator::handle(agent, request, responder, context);
+            } else {
+                responder.send(plain(404, "there is nothing at this path"));
+            }
+        },
+    },
+    Route {
+        path: "/api/v1/resource_provider",
+        realm: Some("mesos-agent-resource-provider"),
+        help: "Calls of resource providers, which this agent does not support.",
+        handler: |_, request, responder, _| responder.send(provider::answer(&request)),
     },
     Route {
         path: "/api/v1/executor",
