@@ -54,10 +54,11 @@ impl fmt::Display for ObserverId {
     }
 }
 
-/// One thing that happened. Until [`Input::Recovered`] came, messages are dropped and calls are answered with 503.
+/// One thing that happened. Until the master leads, messages are dropped and calls are answered with 503.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// This master leads and its registry was read. Comes once, first.
+    /// This master was elected and its registry was read. Comes once, first. The master leads when the registry write
+    /// with which it answers is stored.
     Recovered(Box<Registry>),
     /// A protobuf message arrived, at the master's own address or at one of its observers' (pongs).
     Message {

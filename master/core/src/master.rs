@@ -8,7 +8,7 @@ use mesos::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use mesos_allocator::Allocator;
 use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
 use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
-use mesos_registrar::WriteId;
+use mesos_registrar::{Registry, WriteId};
 use thiserror::Error;
 
 use crate::config::MasterConfig;
@@ -19,7 +19,7 @@ use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
 /// How far a master is on its way to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The registry was not read yet: nobody is served.
+    /// The registry was not read yet, or does not name this master yet: nobody is served.
     Recovering,
     /// The master leads.
     Leading,
@@ -70,6 +70,8 @@ pub struct Master {
 /// What waits for a registry write.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
+    /// This master leads from then on.
+    Lead { registry: Box<Registry> },
     /// An agent registers for the first time.
     Admit {
         upid: Upid,
@@ -165,7 +167,7 @@ impl Master {
         self.now
     }
 
-    /// When the registry was read.
+    /// When this master began to lead.
     #[must_use]
     pub const fn elected_time(&self) -> Option<Time> {
         self.elected

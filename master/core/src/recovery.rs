@@ -18,12 +18,23 @@ use crate::model::RecentIds;
 use crate::status;
 
 impl Master {
-    /// The registry was read: the master leads from here on.
-    pub(crate) fn recovered(&mut self, registry: &Registry) {
-        if self.phase == Phase::Leading {
+    /// The registry was read. Before anybody is served it must name this master: a storage that cannot be written is
+    /// found out now, and the former leader's writes fail from here on.
+    pub(crate) fn recovered(&mut self, registry: Box<Registry>) {
+        let begun = self
+            .pending
+            .values()
+            .any(|pending| matches!(pending, Pending::Lead { .. }));
+        if begun || self.phase == Phase::Leading {
             tracing::warn!("the registry was recovered before, ignored");
             return;
         }
+        let operation = Operation::SetMaster(Box::new(self.config.info.clone()));
+        self.store(vec![operation], Pending::Lead { registry });
+    }
+
+    /// The registry names this master: it leads from here on.
+    pub(crate) fn lead(&mut self, registry: &Registry) {
         for slave in &registry.slaves.slaves {
             let id = AgentId::from(&*slave.info.id);
             self.recovered_agents.insert(id, Arc::new((*slave.info).clone()));

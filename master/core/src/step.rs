@@ -14,9 +14,11 @@ impl Master {
     pub fn step(&mut self, now: Time, input: Input) -> Vec<Effect> {
         self.now = self.now.max(now);
         match input {
-            Input::Recovered(registry) => self.recovered(&registry),
+            Input::Recovered(registry) => self.recovered(registry),
             Input::SchedulerCall(call) => self.scheduler_call(*call),
             Input::Operator(request) => self.operator(*request),
+            Input::RegistryStored(answer) => self.registry_stored(answer),
+            Input::RegistryFailed(error) => self.effects.push(Effect::Abort(error.to_string())),
             _ if self.phase == Phase::Recovering => {
                 tracing::debug!("input dropped: the master has not recovered");
                 self.count("master/dropped_messages");
@@ -24,8 +26,6 @@ impl Master {
             Input::Message { from, message } => self.receive(&from, message),
             Input::Exited(upid) => self.exited(&upid),
             Input::SchedulerStreamClosed(stream) => self.stream_closed(&stream),
-            Input::RegistryStored(answer) => self.registry_stored(answer),
-            Input::RegistryFailed(error) => self.effects.push(Effect::Abort(error.to_string())),
             Input::Timer(timer) => self.timer(timer),
         }
         self.allocate_changed();
@@ -53,6 +53,7 @@ impl Master {
         };
         let outcome: Result<Outcome, OperationError> = outcomes.into_iter().next().unwrap_or(Ok(Outcome::Unchanged));
         match pending {
+            Pending::Lead { registry } => self.lead(&registry),
             Pending::Admit { upid, message } => self.agent_admitted(&upid, *message, &outcome),
             Pending::Readmit { upid, message } => self.agent_readmitted(&upid, *message, &outcome),
             Pending::Unreachable { agent_id, since, cause } => {

@@ -68,6 +68,31 @@ fn nobody_is_served_before_recovery() {
 }
 
 #[test]
+fn a_master_leads_when_the_registry_names_it() {
+    let harness = Harness::new();
+    let stored = &harness.registrar.registry().master.info;
+    assert_eq!(stored.id(), crate::harness::MASTER);
+    assert_eq!(harness.master.phase(), Phase::Leading);
+    let mut master = Master::new(config(), allocator());
+    let now = libprocess_types::Time::from_secs_f64(5.0);
+    let effects = master.step(now, Input::Recovered(Box::default()));
+    assert!(matches!(
+        &effects[..],
+        [mesos_master_core::Effect::StoreRegistry { .. }]
+    ));
+    assert_eq!(master.phase(), Phase::Recovering);
+    assert!(
+        master.step(now, Input::Recovered(Box::default())).is_empty(),
+        "asked once"
+    );
+    let failed = Input::RegistryFailed(mesos_registrar::StoreError("full".to_owned()));
+    assert!(matches!(
+        &master.step(now, failed)[..],
+        [mesos_master_core::Effect::Abort(_)]
+    ));
+}
+
+#[test]
 fn agents_bring_their_frameworks_and_tasks_back() {
     let id = old_agent();
     let mut harness = Harness::with(config(), registry(&[&id]));

@@ -188,71 +188,73 @@ fn offers_of_two_agents_or_frameworks_cannot_be_accepted_together() {
 
 type Break = fn(&mut TaskInfo);
 
+/// What an error must say, and how a good task is broken to get it.
+const TASK_RULES: &[(&str, Break)] = &[
+    ("the task id", |task| {
+        task.task_id.mut_or_insert_default().set_value("a/b".to_owned());
+    }),
+    ("but the offers are of", |task| {
+        task.slave_id.mut_or_insert_default().set_value("other".to_owned());
+    }),
+    ("exactly one of", |task| task.command = protobuf::MessageField::none()),
+    ("kill_policy", |task| {
+        task.kill_policy
+            .mut_or_insert_default()
+            .grace_period
+            .mut_or_insert_default()
+            .set_nanoseconds(-1);
+    }),
+    ("max_completion_time", |task| {
+        task.max_completion_time.mut_or_insert_default().set_nanoseconds(-1);
+    }),
+    ("no resources", |task| task.resources.clear()),
+    ("the resources of task", |task| {
+        task.resources[0].scalar.mut_or_insert_default().set_value(-1.0);
+    }),
+    ("is left of the offers", |task| {
+        task.resources[0].scalar.mut_or_insert_default().set_value(5.0);
+    }),
+    ("allocated to both", |task| {
+        task.resources[0]
+            .allocation_info
+            .mut_or_insert_default()
+            .set_role("other".to_owned());
+    }),
+    ("both as revocable", |task| {
+        task.resources.extend(resources("cpus:1"));
+        task.resources[2].revocable.mut_or_insert_default();
+    }),
+    ("gpus", |task| task.resources.extend(resources("gpus:0.5"))),
+    ("`check`", |task| {
+        task.check.mut_or_insert_default();
+    }),
+    ("`health_check`", |task| {
+        task.health_check.mut_or_insert_default().set_delay_seconds(1.0);
+    }),
+    ("environment variable", |task| {
+        let environment = task.command.mut_or_insert_default().environment.mut_or_insert_default();
+        let mut variable = proto::environment::Variable::new();
+        variable.set_name("X".to_owned());
+        environment.variables.push(variable);
+    }),
+    ("below the", |task| {
+        let mut limit = proto::value::Scalar::new();
+        limit.set_value(0.5);
+        task.limits.insert("cpus".to_owned(), limit);
+    }),
+    ("only cpus and mem", |task| {
+        task.limits.insert("disk".to_owned(), proto::value::Scalar::new());
+    }),
+    ("share_cgroups", |task| {
+        let container = task.container.mut_or_insert_default();
+        container.set_type(proto::container_info::Type::MESOS);
+        container.linux_info.mut_or_insert_default().set_share_cgroups(false);
+    }),
+];
+
 #[test]
 fn each_rule_for_tasks_has_its_own_error() {
-    let rules: &[(&str, Break)] = &[
-        ("the task id", |task| {
-            task.task_id.mut_or_insert_default().set_value("a/b".to_owned());
-        }),
-        ("but the offers are of", |task| {
-            task.slave_id.mut_or_insert_default().set_value("other".to_owned());
-        }),
-        ("exactly one of", |task| task.command = protobuf::MessageField::none()),
-        ("kill_policy", |task| {
-            task.kill_policy
-                .mut_or_insert_default()
-                .grace_period
-                .mut_or_insert_default()
-                .set_nanoseconds(-1);
-        }),
-        ("max_completion_time", |task| {
-            task.max_completion_time.mut_or_insert_default().set_nanoseconds(-1);
-        }),
-        ("no resources", |task| task.resources.clear()),
-        ("the resources of task", |task| {
-            task.resources[0].scalar.mut_or_insert_default().set_value(-1.0);
-        }),
-        ("is left of the offers", |task| {
-            task.resources[0].scalar.mut_or_insert_default().set_value(5.0);
-        }),
-        ("allocated to both", |task| {
-            task.resources[0]
-                .allocation_info
-                .mut_or_insert_default()
-                .set_role("other".to_owned());
-        }),
-        ("both as revocable", |task| {
-            task.resources.extend(resources("cpus:1"));
-            task.resources[2].revocable.mut_or_insert_default();
-        }),
-        ("gpus", |task| task.resources.extend(resources("gpus:0.5"))),
-        ("`check`", |task| {
-            task.check.mut_or_insert_default();
-        }),
-        ("`health_check`", |task| {
-            task.health_check.mut_or_insert_default().set_delay_seconds(1.0);
-        }),
-        ("environment variable", |task| {
-            let environment = task.command.mut_or_insert_default().environment.mut_or_insert_default();
-            let mut variable = proto::environment::Variable::new();
-            variable.set_name("X".to_owned());
-            environment.variables.push(variable);
-        }),
-        ("below the", |task| {
-            let mut limit = proto::value::Scalar::new();
-            limit.set_value(0.5);
-            task.limits.insert("cpus".to_owned(), limit);
-        }),
-        ("only cpus and mem", |task| {
-            task.limits.insert("disk".to_owned(), proto::value::Scalar::new());
-        }),
-        ("share_cgroups", |task| {
-            let container = task.container.mut_or_insert_default();
-            container.set_type(proto::container_info::Type::MESOS);
-            container.linux_info.mut_or_insert_default().set_share_cgroups(false);
-        }),
-    ];
-    for (text, break_rule) in rules {
+    for (text, break_rule) in TASK_RULES {
         let mut scene = scene();
         let mut task = command_task("a", &scene.agent);
         break_rule(&mut task);

@@ -46,23 +46,11 @@ fn picture(harness: &Harness) -> String {
     )
 }
 
-#[test]
-fn messages_of_strangers_change_nothing() {
-    let mut harness = Harness::new();
-    let (_, agent) = register_agent(&mut harness, 0);
-    let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
-    scheduler.launch(&mut harness, &agent, &["a"]);
-    let before = picture(&harness);
-    let stranger = upid("stranger@127.0.0.99:1");
-    for name in Message::NAMES {
-        // Registrations of the stranger itself are none of these: they lack what they need.
-        if let Some(Ok(message)) = Message::decode(name, &[]) {
-            harness.receive(&stranger, message);
-        }
-    }
-    let framework_id: MessageField<_> = Some(scheduler.id.to_proto()).into();
+/// Messages that speak for a framework and an agent.
+fn forgeries(framework: &FrameworkId, agent: &AgentId) -> Vec<Message> {
+    let framework_id: MessageField<_> = Some(framework.to_proto()).into();
     let agent_id: MessageField<_> = Some(agent.to_proto()).into();
-    let messages: Vec<Message> = vec![
+    vec![
         wire::UnregisterFrameworkMessage {
             framework_id: framework_id.clone(),
             ..Default::default()
@@ -125,7 +113,24 @@ fn messages_of_strangers_change_nothing() {
             ..Default::default()
         }
         .into(),
-    ];
+    ]
+}
+
+#[test]
+fn messages_of_strangers_change_nothing() {
+    let mut harness = Harness::new();
+    let (_, agent) = register_agent(&mut harness, 0);
+    let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
+    scheduler.launch(&mut harness, &agent, &["a"]);
+    let before = picture(&harness);
+    let stranger = upid("stranger@127.0.0.99:1");
+    for name in Message::NAMES {
+        // Registrations of the stranger itself are none of these: they lack what they need.
+        if let Some(Ok(message)) = Message::decode(name, &[]) {
+            harness.receive(&stranger, message);
+        }
+    }
+    let messages = forgeries(&scheduler.id, &agent);
     for message in messages {
         harness.receive(&stranger, message);
     }
