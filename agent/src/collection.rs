@@ -7,6 +7,7 @@ use std::time::Duration;
 use libprocess::{Context, TimerId};
 
 use crate::process::AgentProcess;
+use crate::sandboxes;
 
 /// What waits for its removal, and what became of the rest.
 #[derive(Debug, Default)]
@@ -47,9 +48,13 @@ impl AgentProcess {
         self.collections.timers.remove(&path);
         let folder = path.clone();
         context.run_blocking(
-            move || std::fs::remove_dir_all(&folder),
-            move |agent: &mut Self, removed, _| match removed {
-                Ok(()) => {
+            move || {
+                let real = folder.canonicalize()?;
+                std::fs::remove_dir_all(&folder).map(|()| real)
+            },
+            move |agent: &mut Self, removed: std::io::Result<PathBuf>, _| match removed {
+                Ok(real) => {
+                    sandboxes::detach_below(&agent.files, &real);
                     tracing::info!(path = %path.display(), "folder collected");
                     agent.collections.succeeded += 1;
                 }

@@ -12,6 +12,7 @@ mod pending;
 mod process;
 mod program;
 mod recovery;
+mod sandboxes;
 mod settings;
 
 pub use process::{AgentProcess, Ended, Parts};

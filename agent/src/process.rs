@@ -17,6 +17,7 @@ use mesos_agent_core::{
 };
 use mesos_containerizer::{Containerizer, ContainerizerError};
 use mesos_node::describe;
+use mesos_node::files::FilesHandle;
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
@@ -29,6 +30,7 @@ use crate::http::throttle::Throttle;
 use crate::metrics::{self, Tally};
 use crate::pending::Pending;
 use crate::recovery;
+use crate::sandboxes;
 
 /// How an agent came to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Parts {
     pub master: Upid,
     /// What it tells about itself.
     pub identity: Identity,
+    /// What operators may look into.
+    pub files: FilesHandle,
     /// Told when the agent ends.
     pub ended: watch::Sender<Ended>,
 }
@@ -71,6 +75,7 @@ pub struct AgentProcess {
     writer: CheckpointWriter,
     master: Upid,
     identity: Identity,
+    pub(crate) files: FilesHandle,
     ended: watch::Sender<Ended>,
     requests: BTreeMap<RequestId, Waiting>,
     streams: BTreeMap<ExecutorStreamId, EventStream>,
@@ -92,6 +97,7 @@ impl AgentProcess {
             writer: parts.writer,
             master: parts.master,
             identity: parts.identity,
+            files: parts.files,
             ended: parts.ended,
             requests: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -230,6 +236,7 @@ impl AgentProcess {
     }
 
     fn launch(&mut self, launch: ContainerLaunch, context: &mut Context<Self>) {
+        sandboxes::attach(&self.files, &launch.framework_id, &launch.executor_id, &launch.directory);
         let container_id = launch.container_id.clone();
         let containerizer = Arc::clone(&self.containerizer);
         let launched = containerizer.launch(container_id.clone(), launch_request(launch));
@@ -352,6 +359,7 @@ impl AgentProcess {
             };
             agent.checkpoint(vec![write], Vec::new(), context);
             agent.apply(Input::Recovered(Box::new(state)), context);
+            sandboxes::attach_all(&agent.files, &agent.core);
             agent.tally.recovered(agent.core.started(), context.now());
             for container in known {
                 agent.watch(container.container_id, context);

@@ -169,6 +169,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
     let (sender, ended) = watch::channel(Ended::Running);
     node.set_delegate("slave(1)");
     let given = Arc::clone(&containerizer);
+    let files = mesos_node::files::spawn(node);
     let now = node.clock().now();
     let process = node.spawn(ProcessId::Numbered("slave"), move || {
         let core = Agent::new(config, now);
@@ -178,6 +179,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
             writer,
             master,
             identity,
+            files,
             ended: sender,
         })
     });

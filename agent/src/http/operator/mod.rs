@@ -52,7 +52,7 @@ fn dispatch(agent: &mut AgentProcess, call: Call, responder: Responder, context:
         Type::GET_METRICS => return metrics(&call, responder, context),
         Type::GET_LOGGING_LEVEL => return logging_level(media_type, responder, context),
         Type::SET_LOGGING_LEVEL => return set_logging_level(&call, responder, context),
-        Type::LIST_FILES | Type::READ_FILE => return responder.send(plain(404, "")),
+        Type::LIST_FILES | Type::READ_FILE => return files(agent, call, responder, context),
         // There are no images here, and so none is left to prune.
         Type::PRUNE_IMAGES => return responder.send(Response::status(StatusCode::OK)),
         _ => return responder.send(refuse(agent, &call)),
@@ -95,6 +95,25 @@ fn metrics(call: &Call, responder: Responder, context: &mut Context<AgentProcess
     context.run_async(snapshot, move |_, snapshot, _| {
         responder.send(encode(&reads::metrics(&snapshot), media_type));
     });
+}
+
+fn files(agent: &AgentProcess, call: Call, responder: Responder, context: &mut Context<AgentProcess>) {
+    let files = agent.files.clone();
+    let read = move || {
+        let answer = if call.kind == Type::LIST_FILES {
+            let path = call.message.list_files.path();
+            files.list(path).map(|listed| reads::listed(&listed))
+        } else {
+            let wanted = &call.message.read_file;
+            let piece = files.read(wanted.path(), Some(wanted.offset()), wanted.length);
+            piece.map(reads::piece)
+        };
+        match answer {
+            Ok(answer) => encode(&answer, call.media_type),
+            Err(error) => plain(error.status(), error.body()),
+        }
+    };
+    context.run_blocking(read, |_, response, _| responder.send(response));
 }
 
 fn duration(duration: &DurationInfo) -> Duration {

@@ -9,7 +9,8 @@ use mesos_proto::v1::agent::response::{
     GetAgent, GetExecutors, GetFrameworks, GetOperations, GetResourceProviders, GetState, GetTasks, Type,
     get_containers, get_executors, get_frameworks,
 };
-use mesos_proto::v1::mesos::{Flag, Metric, Task};
+use mesos_node::files;
+use mesos_proto::v1::mesos::{FileInfo, Flag, Metric, Task};
 use protobuf::MessageField;
 
 use crate::http::state::Identity;
@@ -193,6 +194,37 @@ pub fn operations() -> Response {
 pub fn resource_providers() -> Response {
     let mut answer = answer_of(Type::GET_RESOURCE_PROVIDERS);
     answer.get_resource_providers = MessageField::some(GetResourceProviders::new());
+    answer
+}
+
+/// `LIST_FILES`
+#[must_use]
+pub fn listed(listed: &[files::FileInfo]) -> Response {
+    let mut answer = answer_of(Type::LIST_FILES);
+    let infos = listed.iter().map(|file| {
+        let mut info = FileInfo::new();
+        info.set_path(file.path.clone());
+        info.set_nlink(i32::try_from(file.nlink).unwrap_or(i32::MAX));
+        info.set_size(file.size);
+        info.mtime
+            .mut_or_insert_default()
+            .set_nanoseconds(file.mtime.saturating_mul(1_000_000_000));
+        info.set_mode(file.mode.0);
+        info.set_uid(file.owner.clone());
+        info.set_gid(file.group.clone());
+        info
+    });
+    answer.list_files.mut_or_insert_default().file_infos = infos.collect();
+    answer
+}
+
+/// `READ_FILE`
+#[must_use]
+pub fn piece(piece: files::Piece) -> Response {
+    let mut answer = answer_of(Type::READ_FILE);
+    let read = answer.read_file.mut_or_insert_default();
+    read.set_size(piece.size);
+    read.set_data(piece.data);
     answer
 }
 
