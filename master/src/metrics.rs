@@ -2,9 +2,9 @@
 //!
 //! Source: shared facts, `metrics.tsv`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use libprocess::http::uri::percent_encode;
 use libprocess::metrics::{Metrics, Sample, Timer};
 use libprocess::{QueuedEvents, Time};
 use mesos_master_core::{Agent, Framework, Master, Phase, Resources};
@@ -294,7 +294,7 @@ fn allocator(numbers: &mut Numbers, core: &Master, identity: &Identity, now: Tim
 fn per_framework(numbers: &mut Numbers, framework: &Framework) {
     let prefix = format!(
         "master/frameworks/{}/{}",
-        encoded(framework.info().name()),
+        percent_encode(framework.info().name()),
         framework.id()
     );
     numbers.count(format!("{prefix}/subscribed"), usize::from(framework.is_connected()));
@@ -310,32 +310,7 @@ fn per_framework(numbers: &mut Numbers, framework: &Framework) {
     }
 }
 
-/// A name with everything but unreserved characters percent-encoded.
-fn encoded(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 const fn float(count: u64) -> f64 {
     count as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_percent_encoded() {
-        assert_eq!(encoded("mesos-execute instance"), "mesos-execute%20instance");
-        assert_eq!(encoded("a/b:ü"), "a%2Fb%3A%C3%BC");
-    }
 }

@@ -10,8 +10,10 @@ use libprocess::http::media::{MediaType, plain};
 use libprocess::{Context, Process, ProcessId, ProcessRef, Request, Responder, Response, TimerId, Upid};
 use mesos::Message;
 use mesos_master_core::{
-    Effect, Input, Master, MasterTimer, ObserverId, Reply, RequestId, SchedulerCall, Sender, StreamId,
+    Effect, Input, Master, MasterTimer, ObserverId, OperatorCall, OperatorRequest, Reply, RequestId, SchedulerCall,
+    Sender, StreamId,
 };
+use mesos_node::files::FilesHandle;
 use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
 use tokio::sync::watch;
 
@@ -40,6 +42,7 @@ pub struct MasterProcess {
     observers: BTreeMap<ObserverId, ProcessRef<Observer>>,
     failure: watch::Sender<Option<String>>,
     identity: Identity,
+    files: FilesHandle,
 }
 
 impl MasterProcess {
@@ -49,6 +52,7 @@ impl MasterProcess {
         core: Master,
         storage: Box<dyn Storage>,
         identity: Identity,
+        files: FilesHandle,
         failure: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
@@ -62,6 +66,7 @@ impl MasterProcess {
             observers: BTreeMap::new(),
             failure,
             identity,
+            files,
         }
     }
 
@@ -75,6 +80,12 @@ impl MasterProcess {
     #[must_use]
     pub const fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Files that operators may look into.
+    #[must_use]
+    pub const fn files(&self) -> &FilesHandle {
+        &self.files
     }
 
     /// The registry as it is stored.
@@ -259,6 +270,23 @@ impl MasterProcess {
         let id = RequestId(self.request_next);
         self.requests.insert(id, Waiting { responder, media_type });
         id
+    }
+
+    /// Lets the core decide about an operator's call.
+    pub fn operator_call(
+        &mut self,
+        call: OperatorCall,
+        principal: Option<String>,
+        responder: Responder,
+        context: &mut Context<Self>,
+    ) {
+        let request = self.wait_for_core(responder, MediaType::Json);
+        let call = OperatorRequest {
+            request,
+            principal,
+            call,
+        };
+        self.apply(Input::Operator(Box::new(call)), context);
     }
 
     /// `POST /api/v1/scheduler`.

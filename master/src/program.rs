@@ -13,6 +13,7 @@ use mesos_registrar::MemoryStorage;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::http::registry::RegistryPage;
 use crate::http::render::Identity;
 use crate::process::MasterProcess;
 use crate::settings::{self, SettingsError};
@@ -115,12 +116,15 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         version: node.config().version.clone(),
         weights,
     };
+    let files = mesos_node::files::spawn(node);
     let (sender, failure) = watch::channel(None);
     node.set_delegate("master");
     let process = node.spawn(ProcessId::Exact("master"), move || {
         let core = Master::new(config, Box::new(allocator));
-        MasterProcess::new(core, Box::new(MemoryStorage::new()), identity, sender)
+        MasterProcess::new(core, Box::new(MemoryStorage::new()), identity, files, sender)
     });
+    let page = RegistryPage::new(process.clone());
+    node.spawn(ProcessId::Exact("registrar(1)"), move || page);
     Ok((process, failure))
 }
 

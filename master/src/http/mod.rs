@@ -4,8 +4,12 @@
 mod agents;
 mod flags;
 mod frameworks;
+mod mutation;
+mod operator;
 mod page;
+mod quota;
 mod redirect;
+pub mod registry;
 pub mod render;
 pub mod roles;
 pub mod scheduler;
@@ -24,16 +28,24 @@ use crate::process::MasterProcess;
 /// Realm of endpoints that only read.
 const READ_ONLY: Option<&str> = Some("mesos-master-readonly");
 
+/// Realm of endpoints that change something.
+const READ_WRITE: Option<&str> = Some("mesos-master-readwrite");
+
 /// Answers a request at any later time.
 type Serve = fn(&mut MasterProcess, Request, Responder, &mut Context<MasterProcess>);
 /// Renders a JSON document, or refuses.
 type Read = fn(&MasterProcess, &Request) -> Result<String, Response>;
+
+/// Answers a request at once.
+type Decide = fn(&MasterProcess, &Request) -> Response;
 
 enum Handler {
     /// Reads what the leader knows: 503 before it leads.
     Leader(Read),
     /// Reads what every master knows.
     Any(Read),
+    /// Answers at once whatever the leader decides: 503 before it leads.
+    Decide(Decide),
     /// Everything else.
     Serve(Serve),
 }
@@ -124,6 +136,91 @@ const ROUTES: &[Route] = &[
         help: "Roles with weight, quota and resources.",
         handler: Handler::Leader(|master, _| Ok(roles::render(master.core(), master.identity()))),
     },
+    Route {
+        path: "/api/v1",
+        realm: READ_WRITE,
+        help: "Calls of operators.",
+        handler: Handler::Serve(|master, request, responder, context| {
+            operator::serve(master, &request, responder, context);
+        }),
+    },
+    Route {
+        path: "/teardown",
+        realm: READ_WRITE,
+        help: "Ends a framework: POST a form with frameworkId.",
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => mutation::teardown(master, &request, responder, context),
+        }),
+    },
+    Route {
+        path: "/weights",
+        realm: READ_WRITE,
+        help: "Weights of roles.",
+        handler: Handler::Decide(|master, request| mutation::weights(master.identity(), request)),
+    },
+    Route {
+        path: "/quota",
+        realm: READ_WRITE,
+        help: "Quota of roles.",
+        handler: Handler::Decide(|master, request| quota::respond(master.core(), request)),
+    },
+    Route {
+        path: "/maintenance/schedule",
+        realm: READ_WRITE,
+        help: "The maintenance schedule.",
+        handler: Handler::Decide(|_, request| mutation::schedule(request)),
+    },
+    Route {
+        path: "/maintenance/status",
+        realm: READ_ONLY,
+        help: "Machines in maintenance.",
+        handler: Handler::Decide(|_, request| mutation::maintenance_status(request)),
+    },
+    Route {
+        path: "/machine/down",
+        realm: READ_WRITE,
+        help: "Brings machines down for maintenance.",
+        handler: Handler::Decide(|_, request| mutation::machines(request)),
+    },
+    Route {
+        path: "/machine/up",
+        realm: READ_WRITE,
+        help: "Brings machines up for maintenance.",
+        handler: Handler::Decide(|_, request| mutation::machines(request)),
+    },
+    Route {
+        path: "/reserve",
+        realm: READ_WRITE,
+        help: "Not supported yet: reserving resources of an agent.",
+        handler: Handler::Decide(|master, request| {
+            mutation::resources(master.core(), request, "resources", "reserving resources")
+        }),
+    },
+    Route {
+        path: "/unreserve",
+        realm: READ_WRITE,
+        help: "Not supported yet: unreserving resources of an agent.",
+        handler: Handler::Decide(|master, request| {
+            mutation::resources(master.core(), request, "resources", "unreserving resources")
+        }),
+    },
+    Route {
+        path: "/create-volumes",
+        realm: READ_WRITE,
+        help: "Not supported yet: creating volumes of an agent.",
+        handler: Handler::Decide(|master, request| {
+            mutation::resources(master.core(), request, "volumes", "creating volumes")
+        }),
+    },
+    Route {
+        path: "/destroy-volumes",
+        realm: READ_WRITE,
+        help: "Not supported yet: destroying volumes of an agent.",
+        handler: Handler::Decide(|master, request| {
+            mutation::resources(master.core(), request, "volumes", "destroying volumes")
+        }),
+    },
 ];
 
 /// Installs all routes.
@@ -136,6 +233,9 @@ pub fn install(context: &mut Context<MasterProcess>) {
         };
         match route.handler {
             Handler::Serve(serve) => context.route(route.path, options, serve),
+            Handler::Decide(decide) => context.route(route.path, options, move |master, request, responder, _| {
+                responder.send(recovering(master).unwrap_or_else(|| decide(master, &request)));
+            }),
             Handler::Any(read) => context.route(route.path, options, move |master, request, responder, _| {
                 responder.send(read(master, &request).map_or_else(|refusal| refusal, Response::ok_json));
             }),

@@ -86,7 +86,6 @@ impl<'a> View<'a> {
         self.executors.get(framework).map_or(&[], Vec::as_slice)
     }
 
-    #[expect(dead_code, reason = "x")]
     /// All custom executors with their agents.
     pub fn all_executors(&self) -> impl Iterator<Item = (&'a AgentId, &'a ExecutorInfo)> + '_ {
         self.executors.values().flatten().copied()

@@ -1,0 +1,196 @@
+//! What operators' calls must have.
+
+use std::collections::BTreeSet;
+
+use mesos_master_core::Master;
+use mesos_proto::v0::master::Call;
+use mesos_proto::v0::master::call::Type;
+use mesos_proto::v0::mesos::SlaveID;
+use mesos_proto::v0::quota::QuotaConfig;
+
+/// Checks that a call has a type, and the part that belongs to its type.
+///
+/// # Errors
+///
+/// Names what is missing.
+pub fn form(call: &Call) -> Result<(), String> {
+    let kind = call.type_.and_then(|kind| kind.enum_value().ok());
+    let kind = kind.ok_or("'type' must be set to a known type")?;
+    let present = match kind {
+        Type::GET_METRICS => call.get_metrics.is_some(),
+        Type::SET_LOGGING_LEVEL => call.set_logging_level.is_some(),
+        Type::LIST_FILES => call.list_files.is_some(),
+        Type::READ_FILE => call.read_file.is_some(),
+        Type::UPDATE_WEIGHTS => call.update_weights.is_some(),
+        Type::RESERVE_RESOURCES => call.reserve_resources.is_some(),
+        Type::UNRESERVE_RESOURCES => call.unreserve_resources.is_some(),
+        Type::CREATE_VOLUMES => call.create_volumes.is_some(),
+        Type::DESTROY_VOLUMES => call.destroy_volumes.is_some(),
+        Type::GROW_VOLUME => call.grow_volume.is_some(),
+        Type::SHRINK_VOLUME => call.shrink_volume.is_some(),
+        Type::UPDATE_MAINTENANCE_SCHEDULE => call.update_maintenance_schedule.is_some(),
+        Type::START_MAINTENANCE => call.start_maintenance.is_some(),
+        Type::STOP_MAINTENANCE => call.stop_maintenance.is_some(),
+        Type::DRAIN_AGENT => call.drain_agent.is_some(),
+        Type::DEACTIVATE_AGENT => call.deactivate_agent.is_some(),
+        Type::REACTIVATE_AGENT => call.reactivate_agent.is_some(),
+        Type::UPDATE_QUOTA => call.update_quota.is_some(),
+        Type::SET_QUOTA => call.set_quota.is_some(),
+        Type::REMOVE_QUOTA => call.remove_quota.is_some(),
+        Type::TEARDOWN => call.teardown.is_some(),
+        Type::MARK_AGENT_GONE => call.mark_agent_gone.is_some(),
+        Type::UNKNOWN
+        | Type::GET_HEALTH
+        | Type::GET_FLAGS
+        | Type::GET_VERSION
+        | Type::GET_LOGGING_LEVEL
+        | Type::GET_STATE
+        | Type::GET_AGENTS
+        | Type::GET_FRAMEWORKS
+        | Type::GET_EXECUTORS
+        | Type::GET_OPERATIONS
+        | Type::GET_TASKS
+        | Type::GET_ROLES
+        | Type::GET_WEIGHTS
+        | Type::GET_MASTER
+        | Type::SUBSCRIBE
+        | Type::GET_MAINTENANCE_STATUS
+        | Type::GET_MAINTENANCE_SCHEDULE
+        | Type::GET_QUOTA => true,
+    };
+    if present {
+        return Ok(());
+    }
+    Err(format!("'{}' must be set", format!("{kind:?}").to_lowercase()))
+}
+
+/// Checks what a call names against the state, for calls whose mistakes are told also while they are not supported.
+///
+/// # Errors
+///
+/// Names what is unknown or out of bounds.
+pub fn semantics(call: &Call, core: &Master) -> Result<(), String> {
+    match call.type_() {
+        Type::RESERVE_RESOURCES => known_agent(core, &call.reserve_resources.slave_id),
+        Type::UNRESERVE_RESOURCES => known_agent(core, &call.unreserve_resources.slave_id),
+        Type::CREATE_VOLUMES => known_agent(core, &call.create_volumes.slave_id),
+        Type::DESTROY_VOLUMES => known_agent(core, &call.destroy_volumes.slave_id),
+        Type::GROW_VOLUME => known_agent(core, &call.grow_volume.slave_id),
+        Type::SHRINK_VOLUME => known_agent(core, &call.shrink_volume.slave_id),
+        Type::DRAIN_AGENT => known_agent(core, &call.drain_agent.slave_id),
+        Type::DEACTIVATE_AGENT => known_agent(core, &call.deactivate_agent.slave_id),
+        Type::REACTIVATE_AGENT => known_agent(core, &call.reactivate_agent.slave_id),
+        Type::UPDATE_WEIGHTS => {
+            let infos = &call.update_weights.weight_infos;
+            infos.iter().try_for_each(|info| weight(info.role(), info.weight()))
+        }
+        Type::UPDATE_QUOTA => quotas(&call.update_quota.quota_configs),
+        Type::SET_QUOTA => role_with_quota(call.set_quota.quota_request.role()),
+        Type::REMOVE_QUOTA => Err(format!("role '{}' has no quota", call.remove_quota.role())),
+        Type::UPDATE_MAINTENANCE_SCHEDULE => {
+            let windows = &call.update_maintenance_schedule.schedule.windows;
+            match windows.iter().find(|window| window.machine_ids.is_empty()) {
+                Some(_) => Err("a maintenance window must name machines".to_owned()),
+                None => Ok(()),
+            }
+        }
+        Type::START_MAINTENANCE => scheduled(call.start_maintenance.machines.len()),
+        Type::STOP_MAINTENANCE => scheduled(call.stop_maintenance.machines.len()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an agent is known: registered, or of the registry and not back yet.
+///
+/// # Errors
+///
+/// Names the agent.
+pub fn known_agent(core: &Master, id: &SlaveID) -> Result<(), String> {
+    let id = mesos::ids::AgentId::from(id);
+    if core.agents().contains_key(&id) || core.recovered_agents().contains_key(&id) {
+        Ok(())
+    } else {
+        Err(format!("no agent {id} is known"))
+    }
+}
+
+/// Checks a weight.
+///
+/// # Errors
+///
+/// Names the role that is malformed or whose weight is not above zero.
+pub fn weight(role: &str, weight: f64) -> Result<(), String> {
+    mesos::roles::validate(role).map_err(|error| error.to_string())?;
+    if weight.is_finite() && weight > 0.0 {
+        Ok(())
+    } else {
+        Err(format!("the weight {weight} of role '{role}' is not above zero"))
+    }
+}
+
+/// Checks a role that quota is asked for.
+///
+/// # Errors
+///
+/// Names the role that cannot have quota.
+pub fn role_with_quota(role: &str) -> Result<(), String> {
+    mesos::roles::validate(role).map_err(|error| error.to_string())?;
+    if role == "*" {
+        return Err("role '*' cannot have quota".to_owned());
+    }
+    Ok(())
+}
+
+fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for config in configs {
+        let role = config.role();
+        role_with_quota(role)?;
+        if !seen.insert(role) {
+            return Err(format!("role '{role}' is named twice"));
+        }
+        for (name, guarantee) in &config.guarantees {
+            let limit = config.limits.get(name).map_or(f64::INFINITY, |limit| limit.value());
+            if !(0.0..=limit).contains(&guarantee.value()) {
+                return Err(format!(
+                    "role '{role}': the guarantee of {name} is above its limit or below zero"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No machine is ever scheduled for maintenance yet, so none can be taken down or up.
+fn scheduled(machines: usize) -> Result<(), String> {
+    if machines == 0 {
+        Err("no machines are named".to_owned())
+    } else {
+        Err("a machine that is named is not part of the maintenance schedule".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_payload_is_asked_for_by_its_name() {
+        let mut call = Call::new();
+        assert!(form(&call).is_err());
+        call.set_type(Type::GROW_VOLUME);
+        assert_eq!(form(&call), Err("'grow_volume' must be set".to_owned()));
+        call.set_type(Type::GET_STATE);
+        assert_eq!(form(&call), Ok(()));
+    }
+
+    #[test]
+    fn weights_and_roles_have_bounds() {
+        assert!(weight("r", 2.5).is_ok());
+        for (role, value) in [("r", -1.0), ("r", 0.0), ("r", f64::NAN), ("/bad", 1.0)] {
+            assert!(weight(role, value).is_err(), "{role} {value}");
+        }
+        assert!(role_with_quota("*").is_err());
+        assert!(role_with_quota("a/b").is_ok());
+    }
+}
