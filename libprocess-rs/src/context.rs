@@ -12,7 +12,7 @@ use libprocess_types::{Time, TimerId, Upid};
 use crate::clock::TimerHandle;
 use crate::hash::FastHasher;
 use crate::http::{Request, Responder, RouteOptions};
-use crate::mailbox::{Envelope, Mailbox, MailboxHandle};
+use crate::mailbox::{Envelope, Mailbox, MailboxHandle, Name};
 use crate::node::Node;
 use crate::process::{Process, ProcessRef};
 
@@ -27,6 +27,29 @@ type Completion<P> = Box<dyn FnOnce(&mut P, &mut Context<P>)>;
 struct PendingTimer<P: Process> {
     handle: TimerHandle,
     callback: TimerCallback<P>,
+}
+
+/// A local receiver, and the message that it got last.
+struct KnownReceiver {
+    mailbox: MailboxHandle,
+    last_name: Box<str>,
+    last_resolved: Name,
+}
+
+impl KnownReceiver {
+    /// Pushes a message; hands the body back when the receiver is gone.
+    fn push(&mut self, from: &Upid, name: &str, body: Bytes) -> Result<(), Bytes> {
+        if self.mailbox.core().is_gone() {
+            return Err(body);
+        }
+        if *self.last_name != *name || matches!(self.last_resolved, Name::Other(_)) {
+            self.last_resolved = self.mailbox.resolve_name(name);
+            self.last_name = name.into();
+        }
+        // A receiver that goes right now loses the message, like any other that waits.
+        self.mailbox.push_local(from, self.last_resolved.clone(), body);
+        Ok(())
+    }
 }
 
 /// Futures that run beside a process; dropping this ends them.
@@ -55,7 +78,7 @@ pub struct Context<P: Process> {
     timers: HashMap<TimerId, PendingTimer<P>>,
     timer_next: u64,
     work: Work<P>,
-    known_receivers: HashMap<Upid, MailboxHandle, FastHasher>,
+    known_receivers: HashMap<Upid, KnownReceiver, FastHasher>,
     terminating: bool,
 }
 
@@ -112,20 +135,29 @@ impl<P: Process> Context<P> {
             self.node.outbound().send(self.pid(), to, name, &body);
             return;
         }
-        if let Some(mailbox) = self.known_receivers.get(to) {
-            if mailbox.push_named(self.mailbox.core().pid(), name, body.clone()) {
-                return;
+        let from = self.mailbox.core().pid();
+        let mut body = body;
+        if let Some(known) = self.known_receivers.get_mut(to) {
+            match known.push(from, name, body) {
+                Ok(()) => return,
+                Err(unsent) => body = unsent,
             }
             self.known_receivers.remove(to);
         }
         let Some(mailbox) = self.node.registry().get(to.id()) else {
             return;
         };
-        mailbox.push_named(self.mailbox.core().pid(), name, body);
+        let last_resolved = mailbox.resolve_name(name);
+        mailbox.push_local(from, last_resolved.clone(), body);
         if self.known_receivers.len() >= KNOWN_RECEIVERS_MAX {
             self.known_receivers.clear();
         }
-        self.known_receivers.insert(to.clone(), mailbox);
+        let known = KnownReceiver {
+            mailbox,
+            last_name: name.into(),
+            last_resolved,
+        };
+        self.known_receivers.insert(to.clone(), known);
     }
 
     /// Asks for one [`Process::exited`] when `to` terminates (local) or the connection to its node breaks (remote).

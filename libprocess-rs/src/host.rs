@@ -17,6 +17,10 @@ use crate::mailbox::{Envelope, Mailbox, Message, Name, turn_events_max};
 use crate::node::Node;
 use crate::process::Process;
 
+/// How often a process whose mailbox ran empty looks again before it goes to sleep. A sender that is a little slower would
+/// otherwise pay for a wake-up by the system with almost every message.
+const EMPTY_POLLS_MAX: u32 = 32;
+
 /// Says that something waits in a mailbox.
 pub(crate) struct Arrival;
 
@@ -24,15 +28,23 @@ pub(crate) struct Arrival;
 struct Arrivals<P: Process> {
     mailbox: Arc<Mailbox<P>>,
     unfinished: Rc<Cell<bool>>,
+    /// How often the mailbox was found empty since something arrived.
+    empty_polls: u32,
 }
 
 impl<P: Process> Stream for Arrivals<P> {
     type Item = Arrival;
 
-    fn poll_next(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Arrival>> {
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Arrival>> {
         if self.unfinished.get() {
             return Poll::Ready(Some(Arrival));
         }
+        if self.mailbox.is_empty() && self.empty_polls < EMPTY_POLLS_MAX {
+            self.empty_polls += 1;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.empty_polls = 0;
         self.mailbox.poll_waiting(task.waker()).map(|()| Some(Arrival))
     }
 }
@@ -162,6 +174,7 @@ impl<P: Process> Actor for Host<P> {
             actor.add_stream(Arrivals {
                 mailbox: Arc::clone(&self.mailbox),
                 unfinished,
+                empty_polls: 0,
             });
         }
     }

@@ -216,6 +216,11 @@ impl<P: Process> Mailbox<P> {
         name_of(&self.lock().names, name)
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().envelopes.is_empty()
+    }
+
     /// Whether anything waits; when nothing does, `waker` is told about the next event.
     pub(crate) fn poll_waiting(&self, waker: &Waker) -> Poll<()> {
         let mut queue = self.lock();
@@ -274,6 +279,8 @@ pub(crate) trait AnyMailbox: Send + Sync {
     fn core(&self) -> &MailboxCore;
     /// The form in which a message of this name should be pushed.
     fn resolve_name(&self, name: &str) -> Name;
+    /// Queues a message from a process of the same node.
+    fn push_local(&self, from: &Upid, name: Name, body: Bytes) -> bool;
     /// Queues a message under one lock with the look-up of its name.
     fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool;
     /// Queues all messages in their order under one lock; `messages` is empty afterwards.
@@ -310,6 +317,16 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
 
     fn resolve_name(&self, name: &str) -> Name {
         Self::resolve_name(self, name)
+    }
+
+    fn push_local(&self, from: &Upid, name: Name, body: Bytes) -> bool {
+        let from = from.clone();
+        self.push_with(|queue| {
+            queue.body_bytes += body.len();
+            queue
+                .envelopes
+                .push_back(Envelope::Message(Message { from, name, body }));
+        })
     }
 
     fn push_named(&self, from: &Upid, name: &str, body: Bytes) -> bool {

@@ -68,11 +68,11 @@ impl Counter {
         }
     }
 
-    /// Completes when so many messages more were seen.
-    pub async fn wait_for(counter: &ProcessRef<Self>, more: u64) {
+    /// Completes when so many messages more were seen than when this was called.
+    pub fn wait_for(counter: &ProcessRef<Self>, more: u64) -> impl Future<Output = ()> + use<> {
         let (done, receiver) = oneshot::channel();
         counter.dispatch(move |counter, _| counter.target = Some((counter.seen + more, done)));
-        receiver.await.expect("the counter lives");
+        async move { receiver.await.expect("the counter lives") }
     }
 }
 
