@@ -155,3 +155,31 @@ fn the_checks_run_the_command_of_the_readme() {
     assert!(readme.lines().any(|line| line.trim() == command), "README.md does not show `{command}`");
     assert!(checks.lines().any(|line| line.trim() == format!("step {command}")), ".ci/run does not run `{command}`");
 }
+
+/// Names of the first two columns of a table of the facts, with the rows of a kind that the document speaks of.
+fn names_of(table: &str, column: usize) -> Vec<String> {
+    let path = root().join("../shared/facts").join(table);
+    let rows = text(&path);
+    rows.lines().skip(1).filter_map(|row| row.split('\t').nth(column)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_compatibility_document_has_a_row_for_everything() {
+    let document = text(&root().join("docs/compatibility.md"));
+    let mut missing = Vec::new();
+    for (table, column) in [
+        ("flags_master.tsv", 0),
+        ("flags_agent.tsv", 0),
+        ("endpoints.tsv", 2),
+        ("operator_calls.tsv", 1),
+        ("messages_flow.tsv", 0),
+    ] {
+        for name in names_of(table, column).into_iter().filter(|name| !name.is_empty()) {
+            let shown = [format!("`{name}`"), format!("`--{name}`"), format!("| {name} |")];
+            if !shown.iter().any(|shown| document.contains(shown)) {
+                missing.push(format!("{table}: {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/compatibility.md lacks:\n{}", missing.join("\n"));
+}
