@@ -52,7 +52,7 @@ fn write_status(json: &mut String, status: &pb::TaskStatus) {
                 object.message_if_set("container_id", container.container_id.as_ref());
                 if !container.network_infos.is_empty() {
                     object.array("network_infos", &container.network_infos, |json, info| {
-                        write(info, json)
+                        write(info, json);
                     });
                 }
             });
@@ -103,7 +103,7 @@ pub fn write_full(json: &mut String, resources: &Resources) {
 /// The role that the first of these resources is allocated to.
 #[must_use]
 pub fn allocation_role(messages: &[pb::Resource]) -> Option<&str> {
-    messages.first()?.allocation_info.as_ref().map(|info| info.role())
+    messages.first()?.allocation_info.as_ref().map(mesos::resource::AllocationInfo::role)
 }
 
 #[cfg(test)]

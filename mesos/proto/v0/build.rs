@@ -41,9 +41,18 @@ fn main() {
                     "mesos/docker/v2_2.proto",
                 ],
             },
-            Group { folder: "appc", files: &["mesos/appc/spec.proto"] },
-            Group { folder: "oci", files: &["mesos/oci/spec.proto"] },
-            Group { folder: "slave", files: &["mesos/slave/containerizer.proto"] },
+            Group {
+                folder: "appc",
+                files: &["mesos/appc/spec.proto"],
+            },
+            Group {
+                folder: "oci",
+                files: &["mesos/oci/spec.proto"],
+            },
+            Group {
+                folder: "slave",
+                files: &["mesos/slave/containerizer.proto"],
+            },
         ],
     );
 }

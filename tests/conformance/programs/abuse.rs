@@ -30,18 +30,33 @@ enum To {
 }
 
 fn post(path: &str, content_type: Option<&str>, more: &str, body: &[u8]) -> Vec<u8> {
-    let content_type = content_type.map(|kind| format!("Content-Type: {kind}\r\n")).unwrap_or_default();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{content_type}{more}Content-Length: {}\r\n\r\n", body.len());
+    let content_type = content_type
+        .map(|kind| format!("Content-Type: {kind}\r\n"))
+        .unwrap_or_default();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\n{content_type}{more}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
 fn call(name: &'static str, path: &str, kind: &str, body: &[u8], right: &'static [u16]) -> Case {
     let to = if path == SCHEDULER { To::Master } else { To::Agent };
-    Case { name, to, request: post(path, Some(kind), "", body), right }
+    Case {
+        name,
+        to,
+        request: post(path, Some(kind), "", body),
+        right,
+    }
 }
 
 fn raw(name: &'static str, to: To, request: impl Into<Vec<u8>>, right: &'static [u16]) -> Case {
-    Case { name, to, request: request.into(), right }
+    Case {
+        name,
+        to,
+        request: request.into(),
+        right,
+    }
 }
 
 fn subscribe(framework: &str) -> Vec<u8> {
@@ -68,7 +83,12 @@ fn encodings() -> Vec<Case> {
             call("deep JSON in an unknown field", path, JSON, &deep_field, &[400]),
             call("a number for an enum", path, JSON, br#"{"type":5}"#, &[400]),
             call("an object for an enum", path, JSON, br#"{"type":{}}"#, &[400]),
-            raw("wrong method", to, format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), &[405]),
+            raw(
+                "wrong method",
+                to,
+                format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+                &[405],
+            ),
         ]);
     }
     cases
@@ -82,11 +102,28 @@ fn calls() -> Vec<Case> {
     vec![
         call("missing name", SCHEDULER, JSON, &subscribe(r#"{"user":"u"}"#), &[400]),
         call("text for an object", SCHEDULER, JSON, &subscribe(r#""u""#), &[400]),
-        call("array for a text", SCHEDULER, JSON, &subscribe(r#"{"user":["u"],"name":"n"}"#), &[400]),
-        call("unknown field beside a missing one", SCHEDULER, JSON, unknown_field, &[400]),
+        call(
+            "array for a text",
+            SCHEDULER,
+            JSON,
+            &subscribe(r#"{"user":["u"],"name":"n"}"#),
+            &[400],
+        ),
+        call(
+            "unknown field beside a missing one",
+            SCHEDULER,
+            JSON,
+            unknown_field,
+            &[400],
+        ),
         call("duplicate field, the last counts", SCHEDULER, JSON, twice, &[400]),
         call("unknown framework", SCHEDULER, JSON, foreign, &[400]),
-        raw("foreign stream", To::Master, post(SCHEDULER, Some(JSON), stream, foreign), &[400]),
+        raw(
+            "foreign stream",
+            To::Master,
+            post(SCHEDULER, Some(JSON), stream, foreign),
+            &[400],
+        ),
         raw(
             "stream id on a subscription",
             To::Master,
@@ -96,7 +133,12 @@ fn calls() -> Vec<Case> {
         raw(
             "nothing acceptable",
             To::Master,
-            post(SCHEDULER, Some(JSON), "Accept: text/html\r\n", &subscribe(r#"{"user":"u","name":"n"}"#)),
+            post(
+                SCHEDULER,
+                Some(JSON),
+                "Accept: text/html\r\n",
+                &subscribe(r#"{"user":"u","name":"n"}"#),
+            ),
             &[406],
         ),
         call(
@@ -111,28 +153,74 @@ fn calls() -> Vec<Case> {
 
 fn framing() -> Vec<Case> {
     let message = |path: &str, from: &str| {
-        format!("POST {path} HTTP/1.1\r\nUser-Agent: libprocess/{from}\r\nLibprocess-From: {from}\r\nContent-Length: 0\r\n\r\n")
+        format!(
+            "POST {path} HTTP/1.1\r\nUser-Agent: libprocess/{from}\r\nLibprocess-From: {from}\r\nContent-Length: 0\r\n\r\n"
+        )
     };
-    let huge = format!("POST {SCHEDULER} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: 1073741824\r\n\r\n{{");
+    let huge =
+        format!("POST {SCHEDULER} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: 1073741824\r\n\r\n{{");
     let both = format!(
         "POST {SCHEDULER} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     );
-    let header = format!("GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(1024 * 1024));
+    let header = format!(
+        "GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "y".repeat(1024 * 1024)
+    );
     let mut cases = Vec::new();
     for to in [To::Master, To::Agent] {
         cases.extend([
-            raw("declared body of a gibibyte", to, huge.clone().replace(SCHEDULER, "/state"), &[400, 413, 0]),
+            raw(
+                "declared body of a gibibyte",
+                to,
+                huge.clone().replace(SCHEDULER, "/state"),
+                &[400, 413, 0],
+            ),
             raw("two lengths", to, both.clone(), &[400, 0]),
             raw("header of a mebibyte", to, header.clone(), &[400, 431, 0]),
             raw("no HTTP", to, "\x16\x03\x01 hello\r\n\r\n", &[400, 0]),
             raw("no version", to, "GET /health\r\n\r\n", &[400, 0]),
-            raw("message to nobody", to, message("/nobody/x.Message", "a@127.0.0.1:1"), &[404]),
-            raw("message without a name", to, message("/", "a@127.0.0.1:1"), &[400, 404, 500, 0]),
-            raw("message from nowhere", to, message("/master/x", "not-an-address"), &[400, 404, 500, 0]),
-            raw("unknown process", to, "GET /nobody/here HTTP/1.1\r\nHost: x\r\n\r\n", &[404]),
-            raw("parent in the path", to, "GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", &[404]),
-            raw("bad escape", to, "GET /state%zz HTTP/1.1\r\nHost: x\r\n\r\n", &[400, 404, 0]),
-            raw("bad escape in the query", to, "GET /health?a=%zz HTTP/1.1\r\nHost: x\r\n\r\n", &[400, 0]),
+            raw(
+                "message to nobody",
+                to,
+                message("/nobody/x.Message", "a@127.0.0.1:1"),
+                &[404],
+            ),
+            raw(
+                "message without a name",
+                to,
+                message("/", "a@127.0.0.1:1"),
+                &[400, 404, 500, 0],
+            ),
+            raw(
+                "message from nowhere",
+                to,
+                message("/master/x", "not-an-address"),
+                &[400, 404, 500, 0],
+            ),
+            raw(
+                "unknown process",
+                to,
+                "GET /nobody/here HTTP/1.1\r\nHost: x\r\n\r\n",
+                &[404],
+            ),
+            raw(
+                "parent in the path",
+                to,
+                "GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+                &[404],
+            ),
+            raw(
+                "bad escape",
+                to,
+                "GET /state%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+                &[400, 404, 0],
+            ),
+            raw(
+                "bad escape in the query",
+                to,
+                "GET /health?a=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+                &[400, 0],
+            ),
             raw(
                 "parent in a file's path",
                 to,
@@ -164,10 +252,19 @@ fn every_bad_request_is_refused_and_the_next_one_is_served() {
     let before = cluster.resident_bytes();
     let mut wrong = Vec::new();
     for case in encodings().into_iter().chain(calls()).chain(framing()) {
-        let status = exchange(address(&cluster, case.to), &case.request).expect("a connection").status;
+        let status = exchange(address(&cluster, case.to), &case.request)
+            .expect("a connection")
+            .status;
         if !case.right.contains(&status) {
-            let place = if matches!(case.to, To::Master) { "master" } else { "agent" };
-            wrong.push(format!("{} ({place}): {status}, expected one of {:?}", case.name, case.right));
+            let place = if matches!(case.to, To::Master) {
+                "master"
+            } else {
+                "agent"
+            };
+            wrong.push(format!(
+                "{} ({place}): {status}, expected one of {:?}",
+                case.name, case.right
+            ));
         }
         assert_serves(&cluster, case.name);
     }
@@ -194,7 +291,9 @@ fn idle_connections_and_clients_that_never_read_do_no_harm() {
         .map(|number| {
             let mut stream = TcpStream::connect(cluster.master()).expect("a connection");
             let body = subscribe(&format!(r#"{{"user":"root","name":"silent-{number}"}}"#));
-            stream.write_all(&post(SCHEDULER, Some(JSON), "", &body)).expect("written");
+            stream
+                .write_all(&post(SCHEDULER, Some(JSON), "", &body))
+                .expect("written");
             stream
         })
         .collect();

@@ -135,7 +135,7 @@ impl Cluster {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("process ids are positive");
         // It may have ended already.
-        drop(kill(Pid::from_raw(pid), signal));
+        let _ = kill(Pid::from_raw(pid), signal);
     }
 
     fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {

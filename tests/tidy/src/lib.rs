@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 /// Folder that holds the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace holds this crate")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace holds this crate")
 }
 
 /// All files below the root whose name ends with `suffix`, without build output and hidden folders, sorted.
@@ -18,7 +21,11 @@ pub fn files(suffix: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
         for entry in entries {
             let path = entry.expect("a listed entry can be read").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned();
             if path.is_dir() {
                 if !name.starts_with('.') && name != "target" && name != "node_modules" {
                     folders.push(path);
@@ -63,7 +70,11 @@ pub fn manifests() -> Vec<Manifest> {
 }
 
 fn parse_manifest(root: &Path, path: &Path) -> Manifest {
-    let folder = path.parent().expect("a file has a folder").strip_prefix(root).expect("files are below the root");
+    let folder = path
+        .parent()
+        .expect("a file has a folder")
+        .strip_prefix(root)
+        .expect("files are below the root");
     let mut manifest = Manifest {
         folder: folder.display().to_string(),
         name: String::new(),

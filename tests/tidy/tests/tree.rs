@@ -48,16 +48,32 @@ const CORES: &[&str] = &[
 ];
 
 /// Crates that reach for the network, files, threads or the clock; a core that wants one lacks an effect.
-const NOT_IN_CORES: &[&str] = &["tokio", "actix", "actix-rt", "actix-web", "actix-http", "nix", "socket2", "rand", "libprocess"];
+const NOT_IN_CORES: &[&str] = &[
+    "tokio",
+    "actix",
+    "actix-rt",
+    "actix-web",
+    "actix-http",
+    "nix",
+    "socket2",
+    "rand",
+    "libprocess",
+];
 
 #[test]
 fn every_crate_has_a_floor_and_names_only_lower_ones() {
     let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
     for manifest in manifests() {
-        let floor = *floors.get(manifest.name.as_str()).unwrap_or_else(|| panic!("{} has no floor", manifest.name));
+        let floor = *floors
+            .get(manifest.name.as_str())
+            .unwrap_or_else(|| panic!("{} has no floor", manifest.name));
         for dependency in &manifest.dependencies {
             if let Some(below) = floors.get(dependency.as_str()) {
-                assert!(*below < floor, "{} (floor {floor}) names {dependency} (floor {below})", manifest.name);
+                assert!(
+                    *below < floor,
+                    "{} (floor {floor}) names {dependency} (floor {below})",
+                    manifest.name
+                );
             }
         }
     }
@@ -80,9 +96,16 @@ fn master_and_agent_never_name_each_other() {
 
 #[test]
 fn cores_do_no_input_or_output() {
-    for manifest in manifests().iter().filter(|manifest| CORES.contains(&manifest.name.as_str())) {
+    for manifest in manifests()
+        .iter()
+        .filter(|manifest| CORES.contains(&manifest.name.as_str()))
+    {
         for dependency in &manifest.dependencies {
-            assert!(!NOT_IN_CORES.contains(&dependency.as_str()), "{} lists {dependency}", manifest.name);
+            assert!(
+                !NOT_IN_CORES.contains(&dependency.as_str()),
+                "{} lists {dependency}",
+                manifest.name
+            );
         }
     }
 }
@@ -90,7 +113,11 @@ fn cores_do_no_input_or_output() {
 #[test]
 fn every_crate_inherits_the_lints() {
     for manifest in manifests() {
-        assert!(manifest.inherits_lints, "{} lacks `[lints] workspace = true`", manifest.name);
+        assert!(
+            manifest.inherits_lints,
+            "{} lacks `[lints] workspace = true`",
+            manifest.name
+        );
     }
 }
 
@@ -114,13 +141,18 @@ fn files_stay_readable() {
 fn names_say_what_is_inside() {
     for path in files(".rs") {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        assert!(!["common", "util", "utils", "misc", "helpers"].contains(&stem), "{}", path.display());
+        assert!(
+            !["common", "util", "utils", "misc", "helpers"].contains(&stem),
+            "{}",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn nothing_is_left_half_done() {
-    let unfinished = regex::Regex::new(r"\b(todo|unimplemented|dbg)!\s*[(\[{]|\bFIXME\b|\bXXX\b").expect("a valid pattern");
+    let unfinished =
+        regex::Regex::new(r"\b(todo|unimplemented|dbg)!\s*[(\[{]|\bFIXME\b|\bXXX\b").expect("a valid pattern");
     for path in files(".rs") {
         if path.ends_with("tests/tidy/tests/tree.rs") {
             continue;
@@ -133,17 +165,26 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    let base: BTreeSet<&str> =
-        "actix actix-web tokio serde bincode protobuf tracing prometheus nix".split_whitespace().collect();
+    let base: BTreeSet<&str> = "actix actix-web tokio serde bincode protobuf tracing prometheus nix"
+        .split_whitespace()
+        .collect();
     let reasons = text(&root().join("docs/dependencies.md"));
     let workspace = text(&root().join("Cargo.toml"));
-    let section = workspace.split("[workspace.dependencies]").nth(1).and_then(|rest| rest.split("\n[").next());
+    let section = workspace
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next());
     for line in section.expect("the workspace lists its dependencies").lines() {
-        let Some((name, value)) = line.split_once(" = ") else { continue };
+        let Some((name, value)) = line.split_once(" = ") else {
+            continue;
+        };
         if value.contains("path = ") || base.contains(name) {
             continue;
         }
-        assert!(reasons.contains(&format!("`{name}`")), "docs/dependencies.md gives no reason for {name}");
+        assert!(
+            reasons.contains(&format!("`{name}`")),
+            "docs/dependencies.md gives no reason for {name}"
+        );
     }
 }
 
@@ -152,15 +193,25 @@ fn the_checks_run_the_command_of_the_readme() {
     let readme = text(&root().join("README.md"));
     let checks = text(&root().join(".ci/run"));
     let command = "cargo test --workspace";
-    assert!(readme.lines().any(|line| line.trim() == command), "README.md does not show `{command}`");
-    assert!(checks.lines().any(|line| line.trim() == format!("step {command}")), ".ci/run does not run `{command}`");
+    assert!(
+        readme.lines().any(|line| line.trim() == command),
+        "README.md does not show `{command}`"
+    );
+    assert!(
+        checks.lines().any(|line| line.trim() == format!("step {command}")),
+        ".ci/run does not run `{command}`"
+    );
 }
 
 /// Names of the first two columns of a table of the facts, with the rows of a kind that the document speaks of.
 fn names_of(table: &str, column: usize) -> Vec<String> {
     let path = root().join("../shared/facts").join(table);
     let rows = text(&path);
-    rows.lines().skip(1).filter_map(|row| row.split('\t').nth(column)).map(str::to_owned).collect()
+    rows.lines()
+        .skip(1)
+        .filter_map(|row| row.split('\t').nth(column))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -181,5 +232,9 @@ fn the_compatibility_document_has_a_row_for_everything() {
             }
         }
     }
-    assert!(missing.is_empty(), "docs/compatibility.md lacks:\n{}", missing.join("\n"));
+    assert!(
+        missing.is_empty(),
+        "docs/compatibility.md lacks:\n{}",
+        missing.join("\n")
+    );
 }

@@ -49,7 +49,10 @@ pub fn generate(definitions: &Path, groups: &[Group<'_>]) {
 /// Removes file-level attributes, which `include!` does not accept.
 fn strip_inner_attributes(file: &Path) {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
-    let kept: String =
-        text.lines().filter(|line| !line.starts_with("#![") && !line.starts_with("//!")).flat_map(|line| [line, "\n"]).collect();
+    let kept: String = text
+        .lines()
+        .filter(|line| !line.starts_with("#![") && !line.starts_with("//!"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
     fs::write(file, kept).unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
 }

@@ -4,7 +4,6 @@
 
 #![allow(warnings, clippy::all, clippy::pedantic, clippy::restriction)]
 
-
 /// Declares one generated file as a module.
 macro_rules! generated {
     ($($name:ident = $path:literal;)*) => {

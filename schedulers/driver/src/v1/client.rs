@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use libprocess::http::Method;
 use libprocess::http::client::{Client as HttpClient, ClientLimits, RecordReader};
 use libprocess::http::media::MediaType;
-use libprocess::http::Method;
 use libprocess_types::Time;
 use mesos::detector::{MasterLocation, MasterLocationError};
 use mesos_proto::v1::mesos::FrameworkInfo;
@@ -215,14 +215,22 @@ impl Worker {
     async fn subscribe(&mut self, attempt: u64, call: &Call) -> Input {
         self.stream = None;
         self.poster = None;
-        let limits = ClientLimits { answer_patience: Some(ANSWER_PATIENCE), ..ClientLimits::default() };
+        let limits = ClientLimits {
+            answer_patience: Some(ANSWER_PATIENCE),
+            ..ClientLimits::default()
+        };
         let mut client = HttpClient::with_limits(&self.address, limits);
         let headers = self.headers(None);
-        let opened = client.open(Method::POST, SCHEDULER_PATH, &headers, self.encode(call)).await;
+        let opened = client
+            .open(Method::POST, SCHEDULER_PATH, &headers, self.encode(call))
+            .await;
         let mut response = match opened {
             Ok(response) => response,
             Err(error) => {
-                return Input::StreamEnded { attempt, problem: Problem::Connection(error.to_string()) };
+                return Input::StreamEnded {
+                    attempt,
+                    problem: Problem::Connection(error.to_string()),
+                };
             }
         };
         let status = response.status.as_u16();
@@ -230,16 +238,27 @@ impl Worker {
             self.follow(response.header("location"));
             let body = response.collect(64 * 1024).await.unwrap_or_default();
             let body = String::from_utf8_lossy(&body).into_owned();
-            return Input::StreamEnded { attempt, problem: Problem::Refused { status, body } };
+            return Input::StreamEnded {
+                attempt,
+                problem: Problem::Refused { status, body },
+            };
         }
         let stream_id = response.header("mesos-stream-id").unwrap_or_default().to_owned();
-        self.stream = Some(OpenStream { attempt, records: response.into_records() });
+        self.stream = Some(OpenStream {
+            attempt,
+            records: response.into_records(),
+        });
         Input::StreamOpened { attempt, stream_id }
     }
 
     /// Takes the leader's address from a redirect (`//HOST:PORT/path`).
     fn follow(&mut self, location: Option<&str>) {
-        let Some(rest) = location.and_then(|location| location.rsplit_once("//")).map(|(_, rest)| rest) else { return };
+        let Some(rest) = location
+            .and_then(|location| location.rsplit_once("//"))
+            .map(|(_, rest)| rest)
+        else {
+            return;
+        };
         let address = rest.split('/').next().unwrap_or_default();
         if !address.is_empty() {
             address.clone_into(&mut self.address);
@@ -287,9 +306,14 @@ async fn elapsed(timer: Option<(u64, Instant)>) -> u64 {
 
 /// The next event of the stream as an input; waits for ever without a stream.
 async fn read_event(stream: &mut Option<OpenStream>, media_type: MediaType) -> Input {
-    let Some(open) = stream else { return std::future::pending().await };
+    let Some(open) = stream else {
+        return std::future::pending().await;
+    };
     let attempt = open.attempt;
-    let ended = |text: String| Input::StreamEnded { attempt, problem: Problem::Connection(text) };
+    let ended = |text: String| Input::StreamEnded {
+        attempt,
+        problem: Problem::Connection(text),
+    };
     let record = match open.records.next_record().await {
         Ok(Some(record)) => record,
         Ok(None) => return ended("the master closed the stream".to_owned()),
@@ -300,7 +324,10 @@ async fn read_event(stream: &mut Option<OpenStream>, media_type: MediaType) -> I
         MediaType::Protobuf => Event::parse_from_bytes(&record).map_err(|error| error.to_string()),
     };
     match event {
-        Ok(event) => Input::EventReceived { attempt, event: Box::new(event) },
+        Ok(event) => Input::EventReceived {
+            attempt,
+            event: Box::new(event),
+        },
         Err(error) => ended(format!("the master sent no event: {error}")),
     }
 }
