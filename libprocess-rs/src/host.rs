@@ -39,13 +39,16 @@ impl<P: Process> Stream for Arrivals<P> {
         if self.unfinished.get() {
             return Poll::Ready(Some(Arrival));
         }
-        if self.mailbox.is_empty() && self.empty_polls < EMPTY_POLLS_MAX {
-            self.empty_polls += 1;
-            task.waker().wake_by_ref();
-            return Poll::Pending;
+        let looks_again = self.empty_polls < EMPTY_POLLS_MAX;
+        let waiting = self.mailbox.poll_waiting((!looks_again).then_some(task.waker()));
+        match waiting {
+            Poll::Pending if looks_again => {
+                self.empty_polls += 1;
+                task.waker().wake_by_ref();
+            }
+            Poll::Pending | Poll::Ready(()) => self.empty_polls = 0,
         }
-        self.empty_polls = 0;
-        self.mailbox.poll_waiting(task.waker()).map(|()| Some(Arrival))
+        waiting.map(|()| Some(Arrival))
     }
 }
 

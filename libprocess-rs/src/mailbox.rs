@@ -216,16 +216,11 @@ impl<P: Process> Mailbox<P> {
         name_of(&self.lock().names, name)
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().envelopes.is_empty()
-    }
-
-    /// Whether anything waits; when nothing does, `waker` is told about the next event.
-    pub(crate) fn poll_waiting(&self, waker: &Waker) -> Poll<()> {
+    /// Whether anything waits; when nothing does, `waker` (if there is one) is told about the next event.
+    pub(crate) fn poll_waiting(&self, waker: Option<&Waker>) -> Poll<()> {
         let mut queue = self.lock();
         if queue.envelopes.is_empty() {
-            queue.waker = Some(waker.clone());
+            queue.waker = waker.cloned();
             Poll::Pending
         } else {
             Poll::Ready(())
