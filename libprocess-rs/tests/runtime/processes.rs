@@ -121,7 +121,7 @@ struct Installed {
 impl Process for Installed {
     fn initialize(&mut self, context: &mut Context<Self>) {
         context.install_raw("raw", |process, _, body, _| {
-            process.seen.push(format!("raw {}", body.len()))
+            process.seen.push(format!("raw {}", body.len()));
         });
         context.install::<protobuf::well_known_types::wrappers::StringValue>("text", |process, _, message, _| {
             process.seen.push(format!("text {}", message.value));
