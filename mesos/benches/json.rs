@@ -36,7 +36,7 @@ fn benches(criterion: &mut Criterion) {
         });
     });
     group.bench_function("evolve", |bencher| {
-        bencher.iter(|| convert::evolve_master_response(black_box(&unversioned)))
+        bencher.iter(|| convert::evolve_master_response(black_box(&unversioned)));
     });
     group.bench_function("read", |bencher| {
         bencher.iter(|| json::from_str::<v1::master::Response>(black_box(&text)).expect("valid"));

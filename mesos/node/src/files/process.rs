@@ -34,14 +34,12 @@ impl Files {
         Self { tree }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature of route handlers")]
     fn browse(&mut self, request: Request, responder: Responder, context: &mut Context<Self>) {
         self.answer(&request, responder, context, |tree, path| {
             list(tree, path).map(|entries| Response::ok_json(listing_json(&entries)))
         });
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature of route handlers")]
     fn read(&mut self, request: Request, responder: Responder, context: &mut Context<Self>) {
         match Window::parse(&request) {
             Ok(window) => self.answer(&request, responder, context, move |tree, path| {
@@ -52,7 +50,6 @@ impl Files {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature of route handlers")]
     fn download(&mut self, request: Request, responder: Responder, context: &mut Context<Self>) {
         let Some(path) = request.query.get("path").cloned() else {
             return responder.send(refusal(&no_path()));
@@ -74,7 +71,6 @@ impl Files {
         });
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature of route handlers")]
     fn debug(&mut self, _request: Request, responder: Responder, _context: &mut Context<Self>) {
         let mut json = String::new();
         write_object(&mut json, |object| {
