@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use mesos::resources::{ResourceName, ResourceQuantities};
+use mesos::values::Scalar;
 use mesos_master_core::Master;
 use mesos_proto::v0::master::Call;
 use mesos_proto::v0::master::call::Type;
@@ -84,7 +86,15 @@ pub fn semantics(call: &Call, core: &Master) -> Result<(), String> {
             let infos = &call.update_weights.weight_infos;
             infos.iter().try_for_each(|info| weight(info.role(), info.weight()))
         }
-        Type::UPDATE_QUOTA => quotas(&call.update_quota.quota_configs),
+        Type::UPDATE_QUOTA => {
+            let update = &call.update_quota;
+            quotas(&update.quota_configs)?;
+            if update.force() {
+                Ok(())
+            } else {
+                affordable(core, &update.quota_configs)
+            }
+        }
         Type::SET_QUOTA => role_with_quota(call.set_quota.quota_request.role()),
         Type::REMOVE_QUOTA => Err(format!("role '{}' has no quota", call.remove_quota.role())),
         Type::UPDATE_MAINTENANCE_SCHEDULE => {
@@ -145,7 +155,7 @@ fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for config in configs {
         let role = config.role();
-        role_with_quota(role)?;
+        mesos::roles::validate(role).map_err(|error| error.to_string())?;
         if !seen.insert(role) {
             return Err(format!("role '{role}' is named twice"));
         }
@@ -159,6 +169,26 @@ fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What is guaranteed must be there: no role has quota so far, so the new guarantees are all that count.
+fn affordable(core: &Master, configs: &[QuotaConfig]) -> Result<(), String> {
+    let mut total = ResourceQuantities::new();
+    for agent in core.agents().values() {
+        total += &agent.total().nonrevocable().scalar_quantities();
+    }
+    let mut wanted = ResourceQuantities::new();
+    for (name, guarantee) in configs.iter().flat_map(|config| &config.guarantees) {
+        wanted.add(&ResourceName::new(name), Scalar::from_f64(guarantee.value()));
+    }
+    let short = wanted.iter().find(|(name, amount)| *amount > total.get(name));
+    short.map_or(Ok(()), |(name, amount)| {
+        Err(format!(
+            "guarantees of {} {name} are more than the agents' {}; 'force' skips this check",
+            amount.to_f64(),
+            total.get(name).to_f64()
+        ))
+    })
 }
 
 /// No machine is ever scheduled for maintenance yet, so none can be taken down or up.

@@ -2,12 +2,14 @@
 //!
 //! - `check`: what a call must have, before anybody looks at the state
 //! - `answers`: answers to questions, made of the core's state
+//! - `json`: how answers are written
 //! - `machine`: questions about this program: metrics, log level, files
 //!
 //! Source: shared facts, `operator_calls.tsv`; golden `errors.tsv`.
 
 mod answers;
 pub mod check;
+mod json;
 mod machine;
 
 use libprocess::http::StatusCode;
@@ -100,11 +102,7 @@ pub fn parse(request: &Request) -> Result<Asked, Response> {
 #[must_use]
 pub fn encode(answer: &Answer, wanted: MediaType) -> Response {
     let bytes = match wanted {
-        MediaType::Json => {
-            let mut json = String::with_capacity(1024);
-            mesos::convert::evolve_to_json::<Answer, v1::master::Response>(answer, &mut json);
-            json.into_bytes()
-        }
+        MediaType::Json => json::to_json(answer).into_bytes(),
         MediaType::Protobuf => mesos::convert::evolve_to_bytes::<Answer, v1::master::Response>(answer),
     };
     Response::bytes(StatusCode::OK, wanted.as_str(), bytes)

@@ -1,8 +1,8 @@
 //! Tasks and executors as the older endpoints show them.
 
 use mesos::json::{ObjectWriter, write, write_object};
-use mesos_proto::v0::mesos::{CommandInfo, ExecutorInfo, Labels, Task, TaskStatus};
-use protobuf::{MessageDyn, MessageField};
+use mesos_proto::v0::mesos::{CommandInfo, ContainerStatus, ExecutorInfo, Labels, Task, TaskStatus};
+use protobuf::MessageField;
 
 use super::resources::{allocation_role, summary_of_messages};
 
@@ -43,19 +43,28 @@ fn status(json: &mut String, status: &TaskStatus) {
         object.text("state", format_args!("{:?}", status.state()));
         object.number("timestamp", status.timestamp());
         labels(object, &status.labels);
-        object.message_if_set("container_status", status.container_status.as_ref());
+        if let Some(container) = status.container_status.as_ref() {
+            object.object("container_status", |object| container_status(object, container));
+        }
         if status.has_healthy() {
             object.boolean("healthy", status.healthy());
         }
     });
 }
 
+/// The process of the executor is not told here.
+fn container_status(object: &mut ObjectWriter<'_>, status: &ContainerStatus) {
+    object.message_if_set("container_id", status.container_id.as_ref());
+    if !status.network_infos.is_empty() {
+        object.array("network_infos", &status.network_infos, |json, info| write(info, json));
+    }
+    object.message_if_set("cgroup_info", status.cgroup_info.as_ref());
+}
+
 /// Writes labels as an array, when there are any.
 pub fn labels(object: &mut ObjectWriter<'_>, labels: &MessageField<Labels>) {
     if let Some(labels) = labels.as_ref() {
-        object.array("labels", &labels.labels, |json, label| {
-            write(label as &dyn MessageDyn, json)
-        });
+        object.array("labels", &labels.labels, |json, label| write(label, json));
     }
 }
 
