@@ -169,8 +169,10 @@ impl Agent {
     /// Whether the launch is for this life of this agent, and not a repetition.
     fn concerns_this_agent(&self, launch: &Launch) -> bool {
         let agent_id = self.id.as_ref().map_or("", AgentId::as_str);
-        let ignored = if matches!(self.state, AgentState::Recovering | AgentState::Terminating) {
-            "the agent is not ready for it"
+        // A launch that was on its way while the master gave this agent up must not run: the registration that follows
+        // does not name it, and the framework is told that the task is gone.
+        let ignored = if self.state != AgentState::Running {
+            "the agent is not registered"
         } else if launch.framework_id.validate().is_err() {
             "its framework id cannot be used"
         } else if launch.tasks.iter().any(|task| task.slave_id.value() != agent_id) {

@@ -206,6 +206,22 @@ fn tasks_that_only_the_master_knows_end() {
 }
 
 #[test]
+fn launches_that_overtake_the_registration_are_ignored() {
+    let mut bench = Bench::registered();
+    bench.step(Input::MasterDetected(Some(master())));
+    let effects = bench.receive(&master(), build::run_task("t1", None, true));
+    assert_eq!(effects, []);
+    let effects = bench.fire(&AgentTimer::Registration);
+    let [(_, Message::ReregisterSlave(message))] = &sends(&effects)[..] else {
+        panic!("{effects:?}");
+    };
+    assert!(message.tasks.is_empty());
+    bench.receive(&master(), build::reregistered());
+    bench.receive(&master(), build::run_task("t1", None, true));
+    assert_eq!(bench.launches.len(), 1);
+}
+
+#[test]
 fn unregistering_shuts_everything_down_and_stops_at_the_end() {
     let mut bench = Bench::registered();
     bench.running_task("t1", "e1");
