@@ -190,9 +190,9 @@ pub fn state_fetch(metrics: &Metrics) -> Timer {
 
 fn agents(numbers: &mut Numbers, core: &Master) {
     let count = |matches: fn(&Agent) -> bool| core.agents().values().filter(|agent| matches(agent)).count();
-    numbers.count("master/slaves_connected", count(|agent| agent.is_connected()));
+    numbers.count("master/slaves_connected", count(mesos_master_core::Agent::is_connected));
     numbers.count("master/slaves_disconnected", count(|agent| !agent.is_connected()));
-    numbers.count("master/slaves_active", count(|agent| agent.is_active()));
+    numbers.count("master/slaves_active", count(mesos_master_core::Agent::is_active));
     numbers.count("master/slaves_inactive", count(|agent| !agent.is_active()));
     numbers.count("master/slaves_unreachable", core.unreachable_agents().len());
 }
@@ -202,13 +202,16 @@ fn frameworks(numbers: &mut Numbers, core: &Master) {
     let count = |matches: fn(&Framework) -> bool| all().filter(|framework| matches(framework)).count();
     numbers.count(
         "master/frameworks_connected",
-        count(|framework| framework.is_connected()),
+        count(mesos_master_core::Framework::is_connected),
     );
     numbers.count(
         "master/frameworks_disconnected",
         count(|framework| !framework.is_connected()),
     );
-    numbers.count("master/frameworks_active", count(|framework| framework.is_active()));
+    numbers.count(
+        "master/frameworks_active",
+        count(mesos_master_core::Framework::is_active),
+    );
     numbers.count("master/frameworks_inactive", count(|framework| !framework.is_active()));
     for (state, name) in LIVE {
         let tasks = all().flat_map(|framework| framework.tasks().values());

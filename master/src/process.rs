@@ -115,7 +115,7 @@ impl MasterProcess {
                 }
             }
             Effect::OpenStream { request, stream } => self.open_stream(request, stream, context),
-            Effect::StreamEvent { stream, event } => self.write_event(&stream, *event, inputs),
+            Effect::StreamEvent { stream, event } => self.write_event(&stream, &event, inputs),
             Effect::CloseStream(stream) => drop(self.streams.remove(&stream)),
             Effect::Reply { request, reply } => self.reply(request, reply),
             Effect::SetTimer { timer, after } => self.set_timer(timer, after, context),
@@ -175,11 +175,11 @@ impl MasterProcess {
     fn write_event(
         &mut self,
         stream: &StreamId,
-        event: mesos_proto::v0::scheduler::Event,
+        event: &mesos_proto::v0::scheduler::Event,
         inputs: &mut VecDeque<Input>,
     ) {
         let Some(open) = self.streams.get(stream) else { return };
-        if let Err(error) = open.write(&event) {
+        if let Err(error) = open.write(event) {
             tracing::warn!(%stream, %error, "closing a scheduler's stream");
             self.streams.remove(stream);
             inputs.push_back(Input::SchedulerStreamClosed(stream.clone()));

@@ -24,7 +24,7 @@ pub fn render(core: &Master, request: &Request) -> String {
             });
         });
         object.array("recovered_slaves", recovered, |json, (_, info)| {
-            agent::recovered(json, info)
+            agent::recovered(json, info);
         });
     });
     json

@@ -10,7 +10,7 @@ use super::state;
 pub fn render(identity: &Identity) -> String {
     let mut json = String::with_capacity(1024);
     write_object(&mut json, |object| {
-        object.object("flags", |object| state::flags(object, identity))
+        object.object("flags", |object| state::flags(object, identity));
     });
     json
 }

@@ -22,7 +22,7 @@ pub fn render(core: &Master, request: &Request) -> String {
     write_object(&mut json, |object| {
         object.array("frameworks", live, |json, own| framework(json, &view, own));
         object.array("completed_frameworks", completed, |json, own| {
-            framework(json, &view, own)
+            framework(json, &view, own);
         });
         object.strings::<&str>("unregistered_frameworks", []);
     });

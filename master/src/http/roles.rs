@@ -69,7 +69,7 @@ pub fn roles(core: &Master, identity: &Identity) -> BTreeMap<String, Role> {
     for offer in core.offers().values() {
         let offered: &Resources = offer.resources();
         above(&mut roles, offer.role(), |entry| {
-            add(&mut entry.offered, &amounts(offered))
+            add(&mut entry.offered, &amounts(offered));
         });
     }
     for (name, quota) in core.allocator().metrics(core.now()).quotas {
@@ -99,7 +99,7 @@ pub fn render(core: &Master, identity: &Identity) -> String {
     let mut json = String::with_capacity(1024);
     write_object(&mut json, |object| {
         object.array("roles", roles(core, identity), |json, (name, role)| {
-            write_role(json, &name, &role)
+            write_role(json, &name, &role);
         });
     });
     json

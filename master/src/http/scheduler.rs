@@ -82,7 +82,8 @@ mod tests {
     fn refusals_have_the_status_of_the_facts() {
         let json = ("Content-Type", "application/json");
         let subscribe: &[u8] = br#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"root","name":"x"}}}"#;
-        let table: &[(Method, &[(&str, &str)], &[u8], u16)] = &[
+        type Row<'a> = (Method, &'a [(&'a str, &'a str)], &'a [u8], u16);
+        let table: &[Row<'_>] = &[
             (Method::GET, &[json], b"{}", 405),
             (Method::PUT, &[json], b"{}", 405),
             (Method::POST, &[], b"{}", 400),

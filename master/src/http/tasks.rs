@@ -77,7 +77,9 @@ pub fn tasks_of(framework: &Framework) -> impl Iterator<Item = &Task> {
 
 /// When the first update came; none counts as earliest.
 fn first_time(task: &Task) -> f64 {
-    task.statuses.first().map_or(0.0, |status| status.timestamp())
+    task.statuses
+        .first()
+        .map_or(0.0, mesos_proto::mesos_proto_v0::mesos::TaskStatus::timestamp)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ fn compare(answer: &Answer, recorded: &Answer) -> Vec<String> {
             _ => found.push("body is no call of the callback".to_owned()),
         },
         _ if answer.body.is_empty() && !recorded.body.trim_ascii().is_empty() => {
-            found.push("body is missing".to_owned())
+            found.push("body is missing".to_owned());
         }
         _ => {}
     }

@@ -160,7 +160,10 @@ fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
             return Err(format!("role '{role}' is named twice"));
         }
         for (name, guarantee) in &config.guarantees {
-            let limit = config.limits.get(name).map_or(f64::INFINITY, |limit| limit.value());
+            let limit = config
+                .limits
+                .get(name)
+                .map_or(f64::INFINITY, mesos_proto::mesos_proto_v0::mesos::value::Scalar::value);
             if !(0.0..=limit).contains(&guarantee.value()) {
                 return Err(format!(
                     "role '{role}': the guarantee of {name} is above its limit or below zero"

@@ -39,7 +39,7 @@ pub fn full_members(object: &mut ObjectWriter<'_>, view: &View<'_>, agent: &Agen
         }
     });
     object.field("unreserved_resources_full", |json| {
-        full(json, &agent.total().unreserved())
+        full(json, &agent.total().unreserved());
     });
     object.field("used_resources_full", |json| full(json, &used(agent)));
     object.field("offered_resources_full", |json| full(json, &view.offered_of(agent)));

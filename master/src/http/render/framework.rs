@@ -15,7 +15,7 @@ pub fn framework(json: &mut String, view: &View<'_>, framework: &Framework) {
         brief_members(object, view, framework);
         description(object, view, framework);
         object.array("tasks", framework.tasks().values(), |json, own| {
-            task(json, own.message())
+            task(json, own.message());
         });
         object.array(
             "unreachable_tasks",
@@ -52,7 +52,10 @@ pub fn brief_members(object: &mut ObjectWriter<'_>, view: &View<'_>, framework: 
     }
     summary(object, "used_resources", &view.used(framework.id()));
     summary(object, "offered_resources", &view.offered(framework.id()));
-    let known = info.capabilities.iter().map(|capability| capability.type_());
+    let known = info
+        .capabilities
+        .iter()
+        .map(mesos_proto::mesos_proto_v0::mesos::framework_info::Capability::type_);
     object.strings(
         "capabilities",
         known
@@ -73,7 +76,7 @@ fn description(object: &mut ObjectWriter<'_>, view: &View<'_>, framework: &Frame
     object.boolean("checkpoint", info.checkpoint());
     object.number("registered_time", framework.registered_time().as_secs_f64());
     let ended = framework.unregistered_time();
-    object.number("unregistered_time", ended.map_or(0.0, |time| time.as_secs_f64()));
+    object.number("unregistered_time", ended.map_or(0.0, libprocess::Time::as_secs_f64));
     if info.has_principal() {
         object.string("principal", info.principal());
     }

@@ -68,5 +68,9 @@ pub fn write_amounts(json: &mut String, amounts: &Amounts) {
 /// The role that the first of these resources is allocated to.
 #[must_use]
 pub fn allocation_role(messages: &[proto::Resource]) -> Option<&str> {
-    messages.first()?.allocation_info.as_ref().map(|info| info.role())
+    messages
+        .first()?
+        .allocation_info
+        .as_ref()
+        .map(mesos_proto::mesos_proto_v0::mesos::resource::AllocationInfo::role)
 }

@@ -35,14 +35,14 @@ impl Files {
     }
 
     fn browse(&mut self, request: Request, responder: Responder, context: &mut Context<Self>) {
-        self.answer(&request, responder, context, |tree, path| {
+        self.answer(request, responder, context, |tree, path| {
             list(tree, path).map(|entries| Response::ok_json(listing_json(&entries)))
         });
     }
 
     fn read(&mut self, request: Request, responder: Responder, context: &mut Context<Self>) {
         match Window::parse(&request) {
-            Ok(window) => self.answer(&request, responder, context, move |tree, path| {
+            Ok(window) => self.answer(request, responder, context, move |tree, path| {
                 let piece = read(tree, path, window.offset, window.length)?;
                 Ok(Response::ok_json(piece_json(&piece)))
             }),
@@ -84,12 +84,12 @@ impl Files {
     /// Works on the path of the query, beside the process.
     fn answer(
         &self,
-        request: &Request,
+        mut request: Request,
         responder: Responder,
         context: &mut Context<Self>,
         work: impl FnOnce(&Tree, &str) -> Result<Response, FilesError> + Send + 'static,
     ) {
-        let Some(path) = request.query.get("path").cloned() else {
+        let Some(path) = request.query.remove("path") else {
             return responder.send(refusal(&no_path()));
         };
         let tree = Arc::clone(&self.tree);
