@@ -251,7 +251,7 @@ mod tests {
             let sender = sender.clone();
             let path = folder.path().join(format!("{number}"));
             writer.submit(vec![file(path, b"x")], move |result| {
-                drop(sender.send((number, result.is_ok())))
+                sender.send((number, result.is_ok())).expect("the test waits");
             });
         }
         drop(sender);

@@ -35,10 +35,7 @@ pub fn termination_for_core(termination: Termination) -> ContainerTermination {
 }
 
 /// The containers that may still run: the latest run of each executor with a process and no end.
-pub fn recoverable(
-    state: &RecoveredState,
-    paths: &Paths,
-) -> Vec<RecoverableContainer> {
+pub fn recoverable(state: &RecoveredState, paths: &Paths) -> Vec<RecoverableContainer> {
     let Some(agent) = state.agent.as_ref().filter(|_| !state.rebooted) else {
         return Vec::new();
     };

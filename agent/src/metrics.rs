@@ -83,11 +83,20 @@ pub fn samples(agent: &AgentProcess, now: Time) -> Vec<(String, Sample)> {
     let counter = |count: u64| Sample::counter(float(count));
     let tally = agent.tally;
     if let Some(recovery) = tally.recovery {
-        add("slave/recovery_time_secs".to_owned(), Sample::gauge(recovery.as_secs_f64()));
+        add(
+            "slave/recovery_time_secs".to_owned(),
+            Sample::gauge(recovery.as_secs_f64()),
+        );
     }
     for (name, sample) in [
-        ("containerizer/fetcher/task_fetches_succeeded", counter(tally.fetches_succeeded)),
-        ("containerizer/fetcher/task_fetches_failed", counter(tally.fetches_failed)),
+        (
+            "containerizer/fetcher/task_fetches_succeeded",
+            counter(tally.fetches_succeeded),
+        ),
+        (
+            "containerizer/fetcher/task_fetches_failed",
+            counter(tally.fetches_failed),
+        ),
         ("gc/path_removals_succeeded", counter(agent.collections.succeeded)),
         ("gc/path_removals_failed", counter(agent.collections.failed)),
         ("gc/path_removals_pending", gauge(agent.collections.pending() as u64)),

@@ -236,7 +236,12 @@ impl AgentProcess {
     }
 
     fn launch(&mut self, launch: ContainerLaunch, context: &mut Context<Self>) {
-        sandboxes::attach(&self.files, &launch.framework_id, &launch.executor_id, &launch.directory);
+        sandboxes::attach(
+            &self.files,
+            &launch.framework_id,
+            &launch.executor_id,
+            &launch.directory,
+        );
         let container_id = launch.container_id.clone();
         let containerizer = Arc::clone(&self.containerizer);
         let launched = containerizer.launch(container_id.clone(), launch_request(launch));

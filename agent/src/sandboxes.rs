@@ -52,7 +52,9 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_sandbox_has_three_paths_until_it_is_collected() {
-        let node = Node::start(NodeConfig::loopback()).await.expect("a loopback address is free");
+        let node = Node::start(NodeConfig::loopback())
+            .await
+            .expect("a loopback address is free");
         let files = mesos_node::files::spawn(&node);
         let folder = tempfile::tempdir().expect("a folder");
         let sandbox = folder.path().join("slaves/S0/frameworks/F/executors/e/runs/c1");

@@ -138,16 +138,10 @@ pub fn refuse_while_recovering(agent: &AgentProcess) -> Option<Response> {
 }
 
 fn state(agent: &AgentProcess) -> Response {
-    refuse_while_recovering(agent)
-        .unwrap_or_else(|| Response::ok_json(state::render(agent.core(), agent.identity())))
+    refuse_while_recovering(agent).unwrap_or_else(|| Response::ok_json(state::render(agent.core(), agent.identity())))
 }
 
-fn containers(
-    agent: &mut AgentProcess,
-    request: Request,
-    responder: Responder,
-    context: &mut Context<AgentProcess>,
-) {
+fn containers(agent: &mut AgentProcess, request: Request, responder: Responder, context: &mut Context<AgentProcess>) {
     let mut containers = usage::executors(agent.core());
     usage::select(&mut containers, &request);
     let measured = usage::measure(Arc::clone(agent.containerizer()), containers);

@@ -117,7 +117,9 @@ fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
             object.field(&role, |json| write_full(json, &resources));
         }
     });
-    object.field("unreserved_resources_full", |json| write_full(json, &total.unreserved()));
+    object.field("unreserved_resources_full", |json| {
+        write_full(json, &total.unreserved())
+    });
     reserved(object, "reserved_resources_allocated", &allocated);
     summary(object, "unreserved_resources_allocated", &allocated.unreserved());
 }

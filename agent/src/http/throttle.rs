@@ -44,7 +44,9 @@ mod tests {
     fn what_comes_too_fast_waits_and_the_queue_is_bounded() {
         let mut throttle = Throttle::per_second(2);
         let now = Time::from_nanos(1_000_000_000_000);
-        let waits: Vec<_> = (0..3).map(|_| throttle.wait(now).map(|wait| wait.as_millis())).collect();
+        let waits: Vec<_> = (0..3)
+            .map(|_| throttle.wait(now).map(|wait| wait.as_millis()))
+            .collect();
         assert_eq!(waits, [Some(0), Some(500), Some(1000)]);
         assert_eq!(throttle.wait(now + Duration::from_secs(60)), Some(Duration::ZERO));
         assert!((0..2000).any(|_| throttle.wait(now).is_none()));

@@ -169,7 +169,10 @@ mod tests {
         statistics.set_mem_rss_bytes(7);
         measured.statistics = Some(statistics);
         let mut status = ContainerStatus::new();
-        status.container_id.mut_or_insert_default().set_value(container.to_owned());
+        status
+            .container_id
+            .mut_or_insert_default()
+            .set_value(container.to_owned());
         status.set_executor_pid(12);
         measured.status = Some(status);
         measured

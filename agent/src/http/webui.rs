@@ -1,7 +1,7 @@
 //! The web page and its files.
 
-use libprocess::http::media::plain;
 use libprocess::http::StatusCode;
+use libprocess::http::media::plain;
 use libprocess::{Request, Response};
 
 /// Answers the path of the agent itself; anything below it that no other route has is not there.

@@ -70,6 +70,7 @@ fn refuse_records(request: &Request) -> Response {
 /// The field that belongs to the type of a call, when it is not there.
 fn missing_field(kind: Type, call: &agent::Call) -> Option<&'static str> {
     let (field, present) = match kind {
+        Type::GET_METRICS => ("get_metrics", call.get_metrics.is_some()),
         Type::SET_LOGGING_LEVEL => ("set_logging_level", call.set_logging_level.is_some()),
         Type::LIST_FILES => ("list_files", call.list_files.is_some()),
         Type::READ_FILE => ("read_file", call.read_file.is_some()),
@@ -99,9 +100,10 @@ fn missing_field(kind: Type, call: &agent::Call) -> Option<&'static str> {
             "remove_resource_provider_config",
             call.remove_resource_provider_config.is_some(),
         ),
-        Type::MARK_RESOURCE_PROVIDER_GONE => {
-            ("mark_resource_provider_gone", call.mark_resource_provider_gone.is_some())
-        }
+        Type::MARK_RESOURCE_PROVIDER_GONE => (
+            "mark_resource_provider_gone",
+            call.mark_resource_provider_gone.is_some(),
+        ),
         _ => return None,
     };
     (!present).then_some(field)

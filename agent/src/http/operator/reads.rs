@@ -4,12 +4,12 @@ use libprocess::metrics::Snapshot;
 use mesos::convert::{evolve, evolve_agent_info, evolve_framework_info, evolve_task};
 use mesos_agent_core::tasks::task_from_info;
 use mesos_agent_core::{Agent, Executor, Framework};
+use mesos_node::files;
 use mesos_proto::v1::agent::Response;
 use mesos_proto::v1::agent::response::{
     GetAgent, GetExecutors, GetFrameworks, GetOperations, GetResourceProviders, GetState, GetTasks, Type,
     get_containers, get_executors, get_frameworks,
 };
-use mesos_node::files;
 use mesos_proto::v1::mesos::{FileInfo, Flag, Metric, Task};
 use protobuf::MessageField;
 
