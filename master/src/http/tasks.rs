@@ -79,7 +79,7 @@ pub fn tasks_of(framework: &Framework) -> impl Iterator<Item = &Task> {
 fn first_time(task: &Task) -> f64 {
     task.statuses
         .first()
-        .map_or(0.0, mesos_proto::mesos_proto_v0::mesos::TaskStatus::timestamp)
+        .map_or(0.0, mesos_proto::v0::mesos::TaskStatus::timestamp)
 }
 
 #[cfg(test)]

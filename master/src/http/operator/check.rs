@@ -163,7 +163,7 @@ fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
             let limit = config
                 .limits
                 .get(name)
-                .map_or(f64::INFINITY, mesos_proto::mesos_proto_v0::mesos::value::Scalar::value);
+                .map_or(f64::INFINITY, mesos_proto::v0::mesos::value::Scalar::value);
             if !(0.0..=limit).contains(&guarantee.value()) {
                 return Err(format!(
                     "role '{role}': the guarantee of {name} is above its limit or below zero"

@@ -21,7 +21,7 @@ pub fn metrics(call: &Call, wanted: MediaType, responder: Responder, context: &m
         .get_metrics
         .timeout
         .as_ref()
-        .map(mesos_proto::mesos_proto_v0::mesos::DurationInfo::nanoseconds);
+        .map(mesos_proto::v0::mesos::DurationInfo::nanoseconds);
     let patience = match timeout.map(u64::try_from) {
         Some(Err(_)) => return responder.send(plain(400, "'timeout' must not be negative")),
         Some(Ok(nanoseconds)) => Some(Duration::from_nanos(nanoseconds)),

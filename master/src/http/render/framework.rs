@@ -55,7 +55,7 @@ pub fn brief_members(object: &mut ObjectWriter<'_>, view: &View<'_>, framework: 
     let known = info
         .capabilities
         .iter()
-        .map(mesos_proto::mesos_proto_v0::mesos::framework_info::Capability::type_);
+        .map(mesos_proto::v0::mesos::framework_info::Capability::type_);
     object.strings(
         "capabilities",
         known

@@ -72,5 +72,5 @@ pub fn allocation_role(messages: &[proto::Resource]) -> Option<&str> {
         .first()?
         .allocation_info
         .as_ref()
-        .map(mesos_proto::mesos_proto_v0::mesos::resource::AllocationInfo::role)
+        .map(mesos_proto::v0::mesos::resource::AllocationInfo::role)
 }
