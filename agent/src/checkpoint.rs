@@ -23,10 +23,12 @@ pub struct CheckpointError {
     pub error: String,
 }
 
-type Job = (
-    Vec<CheckpointWrite>,
-    Box<dyn FnOnce(Result<(), CheckpointError>) + Send>,
-);
+/// What a job ends with: the sandboxes that could not be given to their users, or the write that failed.
+///
+/// An unknown user is the mistake of a framework, not a fault of the disk: everything else is written all the same.
+pub type Written = Result<Vec<CheckpointError>, CheckpointError>;
+
+type Job = (Vec<CheckpointWrite>, Box<dyn FnOnce(Written) + Send>);
 
 /// The writing thread; ends when this value is dropped and its queue is empty.
 pub struct CheckpointWriter {
@@ -50,23 +52,27 @@ impl CheckpointWriter {
     }
 
     /// Queues writes; `done` is called on the writing thread when all are on disk or one failed.
-    pub fn submit(
-        &self,
-        writes: Vec<CheckpointWrite>,
-        done: impl FnOnce(Result<(), CheckpointError>) + Send + 'static,
-    ) {
+    pub fn submit(&self, writes: Vec<CheckpointWrite>, done: impl FnOnce(Written) + Send + 'static) {
         // The thread lives as long as this sender.
         drop(self.queue.send((writes, Box::new(done))));
     }
 }
 
-fn write_all(writes: &[CheckpointWrite]) -> Result<(), CheckpointError> {
-    writes.iter().try_for_each(|write| {
-        carry_out(write).map_err(|error| CheckpointError {
+fn write_all(writes: &[CheckpointWrite]) -> Written {
+    let mut refused = Vec::new();
+    for write in writes {
+        let told = |error: io::Error| CheckpointError {
             path: write.path().clone(),
             error: error.to_string(),
-        })
-    })
+        };
+        carry_out(write).map_err(told)?;
+        if let CheckpointWrite::Sandbox { path, user: Some(user) } = write
+            && let Err(error) = give_to(path, user)
+        {
+            refused.push(told(error));
+        }
+    }
+    Ok(refused)
 }
 
 /// Carries out one write.
@@ -81,7 +87,7 @@ fn carry_out(write: &CheckpointWrite) -> io::Result<()> {
         CheckpointWrite::Symlink { link, target } => replace_symlink(link, target),
         CheckpointWrite::Rename { from, to } => fs::rename(from, to),
         CheckpointWrite::Remove { path } => remove(path),
-        CheckpointWrite::Sandbox { path, user } => make_sandbox(path, user.as_deref()),
+        CheckpointWrite::Sandbox { path, .. } => make_sandbox(path),
     }
 }
 
@@ -148,13 +154,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn make_sandbox(path: &Path, user: Option<&str>) -> io::Result<()> {
+fn make_sandbox(path: &Path) -> io::Result<()> {
     fs::create_dir_all(parent(path)?)?;
     match fs::DirBuilder::new().mode(0o750).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        other => other?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
-    let Some(user) = user else { return Ok(()) };
+}
+
+/// Makes a user the owner of a sandbox.
+fn give_to(path: &Path, user: &str) -> io::Result<()> {
     let found = nix::unistd::User::from_name(user)
         .map_err(io::Error::from)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no user '{user}' on this machine")))?;
@@ -220,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn sandboxes_are_for_their_user_and_group_only() {
+    fn sandboxes_are_for_their_user_and_group_only_and_a_stranger_stops_nothing_else() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("runs/c1");
@@ -234,12 +243,11 @@ mod tests {
             path: path.clone(),
             user: Some("no-such-user-here".into()),
         };
-        assert!(
-            write_all(&[stranger])
-                .expect_err("unknown")
-                .error
-                .contains("no-such-user-here")
-        );
+        let after = file(folder.path().join("after"), b"x");
+        let refused = write_all(&[stranger, after]).expect("the disk is fine");
+        assert_eq!(refused[0].path, path);
+        assert!(refused[0].error.contains("no-such-user-here"));
+        assert!(folder.path().join("after").exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! inputs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub struct AgentProcess {
     streams: BTreeMap<ExecutorStreamId, EventStream>,
     id_next: u64,
     timers: BTreeMap<AgentTimer, TimerId>,
+    /// Sandboxes whose users cannot have them, and why: their containers are not launched.
+    refused_sandboxes: BTreeMap<PathBuf, String>,
     pub(crate) collections: Collections,
     pub(crate) pending: Pending,
     pub(crate) tally: Tally,
@@ -103,6 +106,7 @@ impl AgentProcess {
             streams: BTreeMap::new(),
             id_next: 0,
             timers: BTreeMap::new(),
+            refused_sandboxes: BTreeMap::new(),
             collections: Collections::default(),
             pending: Pending::default(),
             tally: Tally::default(),
@@ -220,7 +224,11 @@ impl AgentProcess {
         let me = context.me();
         self.writer.submit(writes, move |result| {
             me.dispatch(move |agent, context| match result {
-                Ok(()) => agent.carry_out_all(then, context),
+                Ok(refused) => {
+                    let refused = refused.into_iter().map(|sandbox| (sandbox.path, sandbox.error));
+                    agent.refused_sandboxes.extend(refused);
+                    agent.carry_out_all(then, context);
+                }
                 Err(failure) => {
                     tracing::error!(path = %failure.path.display(), error = failure.error, "checkpoint failed");
                     agent.apply(
@@ -236,13 +244,13 @@ impl AgentProcess {
     }
 
     fn launch(&mut self, launch: ContainerLaunch, context: &mut Context<Self>) {
-        sandboxes::attach(
-            &self.files,
-            &launch.framework_id,
-            &launch.executor_id,
-            &launch.directory,
-        );
+        sandboxes::attach(&self.files, &launch.framework_id, &launch.executor_id, &launch.directory);
         let container_id = launch.container_id.clone();
+        if let Some(error) = self.refused_sandboxes.remove(&launch.directory) {
+            let result = Err(error);
+            self.apply(Input::LaunchFinished { container_id, result }, context);
+            return;
+        }
         let containerizer = Arc::clone(&self.containerizer);
         let launched = containerizer.launch(container_id.clone(), launch_request(launch));
         let id = container_id.clone();

@@ -9,7 +9,7 @@ use mesos::Message;
 use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::config::AgentConfig;
 use crate::counters::Counters;
@@ -112,7 +112,7 @@ impl Agent {
             Input::Recovered(state) => self.recover(*state),
             Input::MasterDetected(master) => self.master_detected(master),
             Input::Message { from, message } => self.handle_message(&from, message),
-            Input::Exited { upid } => debug!(%upid, "a linked process went away"),
+            Input::Exited { upid } => self.process_exited(&upid),
             Input::Timer(timer) => self.timer_elapsed(timer),
             Input::ExecutorCall { request, stream, call } => self.executor_call(request, stream, *call),
             Input::ExecutorStreamClosed { stream } => self.executor_stream_closed(stream),

@@ -245,3 +245,19 @@ fn a_checkpoint_that_cannot_be_written_stops_the_agent() {
     });
     assert!(matches!(&effects[..], [Effect::Shutdown { .. }]));
 }
+
+#[test]
+fn a_master_that_goes_away_is_looked_for_again_once() {
+    let mut bench = Bench::registered();
+    let master = bench.agent.master().cloned().expect("a master");
+    let stranger: Upid = "other@127.0.0.1:1".parse().expect("an address");
+    assert!(bench.step(Input::Exited { upid: stranger }).is_empty());
+    assert_eq!(bench.agent.state(), AgentState::Running);
+    let exited = Input::Exited { upid: master.clone() };
+    let effects = bench.step(exited.clone());
+    assert_eq!(effects.iter().filter(|effect| **effect == Effect::Redetect).count(), 1);
+    assert_eq!(bench.agent.state(), AgentState::Disconnected);
+    bench.step(Input::MasterDetected(Some(master)));
+    // Attempts go on by themselves: a master that is still away must not make them quicker.
+    assert!(bench.step(exited).is_empty());
+}
