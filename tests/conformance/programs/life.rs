@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+
+use mesos_tests_conformance::{eventually, somebody_runs};
 
 use super::cluster;
 
@@ -12,29 +13,6 @@ fn execute(master: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("the executable starts")
-}
-
-/// Whether some process of this machine has `marker` in its command line.
-fn somebody_runs(marker: &str) -> bool {
-    let own = std::process::id().to_string();
-    fs::read_dir("/proc")
-        .expect("a process file system")
-        .filter_map(Result::ok)
-        .any(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name != own
-                && name.bytes().all(|byte| byte.is_ascii_digit())
-                && fs::read(entry.path().join("cmdline"))
-                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(marker))
-        })
-}
-
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -96,7 +74,7 @@ fn kill_after_kills_the_whole_tree() {
         "{told}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    eventually("the end of the tree", || !somebody_runs(&marker));
+    eventually("the end of the tree", || (!somebody_runs(&marker)).then_some(()));
 }
 
 #[test]
@@ -111,12 +89,12 @@ fn an_interrupt_ends_everything_and_leaves_no_process() {
         .spawn()
         .expect("the executable starts");
     eventually("the start of the task", || {
-        somebody_runs(&format!("sleep 1000; echo {marker}"))
+        somebody_runs(&format!("sleep 1000; echo {marker}")).then_some(())
     });
     client.kill().expect("the client can be killed");
     client.wait().expect("the client ends");
     cluster.interrupt();
-    eventually("the end of all tasks", || !somebody_runs(&marker));
+    eventually("the end of all tasks", || (!somebody_runs(&marker)).then_some(()));
 }
 
 #[test]

@@ -3,19 +3,122 @@
 mod abuse;
 mod clients;
 mod life;
+mod partition;
+mod restart;
+mod tasks;
+mod thin;
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use mesos_tests_conformance::Cluster;
+use mesos_tests_conformance::{Cluster, Program, Scheduler, eventually, get, scalars};
+use serde_json::{Value, json};
+
+/// Refusal of offers that outlasts every test.
+const FOREVER: f64 = 1_000_000.0;
+
+/// The executable that this test was built with.
+fn mesos() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_mesos"))
+}
 
 /// Starts a cluster of the executable that this test was built with.
 fn cluster(agents: usize) -> Cluster {
-    Cluster::start(Path::new(env!("CARGO_BIN_EXE_mesos")), agents)
+    Cluster::start(mesos(), agents)
 }
 
 /// A file of the conformance folder.
-fn file(path: &str) -> std::path::PathBuf {
+fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/conformance")
         .join(path)
+}
+
+/// A task of the custom executor `raw`, which speaks libprocess messages; `data` is `finish` or `wait`.
+fn raw_executor_task(id: &str, data: &str) -> Value {
+    let command = format!("exec python3 {}", file("raw/executor.py").display());
+    let encoded = match data {
+        "finish" => "ZmluaXNo",
+        _ => "d2FpdA==",
+    };
+    json!({
+        "name": id, "task_id": {"value": id}, "data": encoded,
+        "resources": scalars(&[("cpus", 0.1), ("mem", 32.0)]),
+        "executor": {
+            "type": "CUSTOM", "executor_id": {"value": "raw"}, "command": {"value": command},
+            "resources": scalars(&[("cpus", 0.1), ("mem", 32.0)]),
+        },
+    })
+}
+
+/// A folder of one test, and programs that live in it.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn wait_for_file(&self, name: &str) {
+        let path = self.path(name);
+        eventually(name, || path.exists().then_some(()));
+    }
+
+    fn master(&self, flags: &[&str]) -> Program {
+        Program::master(mesos(), &self.path("master"), flags)
+    }
+
+    fn agent(&self, master: SocketAddr) -> Program {
+        Program::agent(mesos(), &self.path("agent"), master, &[])
+    }
+
+    /// A master and an agent.
+    fn cluster(&self) -> (Program, Program) {
+        self.cluster_with(&[])
+    }
+
+    /// A master with more flags and an agent.
+    fn cluster_with(&self, flags: &[&str]) -> (Program, Program) {
+        let master = self.master(flags);
+        let agent = self.agent(master.address());
+        (master, agent)
+    }
+
+    /// Waits until the only agent has come back to its master, and gives its new offer.
+    fn offer_after_return(master: &Program, scheduler: &mut Scheduler) -> Value {
+        eventually("the return of the agent", || {
+            let answer = get(master.address(), "/slaves").ok()?;
+            let slaves: Value = serde_json::from_slice(&answer.body).ok()?;
+            let agent = &slaves["slaves"][0];
+            (agent["active"] == true && agent["reregistered_time"].is_f64()).then_some(())
+        });
+        scheduler.call(json!({"type": "REVIVE"}));
+        scheduler.offer()
+    }
+
+    /// Waits until all of the only agent can be offered to this framework at once.
+    fn whole_agent(scheduler: &mut Scheduler) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        scheduler.call(json!({"type": "REVIVE"}));
+        loop {
+            let offer = scheduler.offer();
+            let resources = offer["resources"].as_array().expect("resources");
+            if resources
+                .iter()
+                .any(|resource| resource["name"] == "cpus" && resource["scalar"]["value"] == 4.0)
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "only a part: {offer}");
+            scheduler.decline(&offer, 0.0);
+        }
+    }
 }

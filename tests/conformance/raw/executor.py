@@ -19,15 +19,17 @@ class Executor:
         self.framework_id = os.environ["MESOS_FRAMEWORK_ID"]
         self.executor_id = os.environ["MESOS_EXECUTOR_ID"]
         self.done = threading.Event()
+        self.tasks = {}
         self.unacknowledged = {}
         self.node = Node("executor(1)", self.receive)
         self.node.send(self.agent, INTERNAL + "RegisterExecutorMessage",
                        encode([(1, ident(self.framework_id)), (2, ident(self.executor_id))]))
 
-    def receive(self, _sender, name, body):
+    def receive(self, sender, name, body):
         fields = decode(body)
         if name == INTERNAL + "RunTaskMessage":
             task = decode(fields[4][0])
+            self.tasks[task[2][0]] = fields[4][0]
             self.update(task[2][0], RUNNING)
             if task[6][0] == b"finish":
                 self.update(task[2][0], FINISHED)
@@ -35,6 +37,14 @@ class Executor:
             self.update(fields[2][0], KILLED)
         elif name == INTERNAL + "StatusUpdateAcknowledgementMessage":
             self.unacknowledged.pop(fields[4][0], None)
+            self.tasks.pop(fields[3][0], None)
+        elif name == INTERNAL + "ReconnectExecutorMessage":
+            # The agent is another process now: it learns what it may have missed.
+            self.agent = sender
+            tasks = [(3, task) for task in self.tasks.values()]
+            updates = [(4, update) for update in self.unacknowledged.values()]
+            self.node.send(self.agent, INTERNAL + "ReregisterExecutorMessage",
+                           encode([(1, ident(self.executor_id)), (2, ident(self.framework_id))] + tasks + updates))
         elif name == INTERNAL + "FrameworkToExecutorMessage":
             self.node.send(self.agent, INTERNAL + "ExecutorToFrameworkMessage", body)
         elif name == INTERNAL + "ShutdownExecutorMessage":

@@ -143,16 +143,19 @@ class Node:
                 host, port = address.split(":")
                 connection = socket.create_connection((host, int(port)))
                 self.connections[address] = connection
-                threading.Thread(target=self.drain, args=(connection,), daemon=True).start()
+                threading.Thread(target=self.drain, args=(address, connection), daemon=True).start()
             self.connections[address].sendall(data)
 
-    @staticmethod
-    def drain(connection):
+    def drain(self, address, connection):
+        """Reads answers until the peer is gone; the next message then goes over a new connection."""
         try:
             while connection.recv(65536):
                 pass
         except OSError:
             pass
+        with self.lock:
+            if self.connections.get(address) is connection:
+                del self.connections[address]
 
     def close(self):
         self.listener.close()
