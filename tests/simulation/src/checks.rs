@@ -10,7 +10,7 @@ use mesos_agent_core::ExecutorState;
 use mesos_proto::v0::mesos as pb;
 
 use crate::agent::AgentHost;
-use crate::build::{AGENT_CPUS, AGENT_MEM, amount};
+use crate::build::{AGENT_CPUS, AGENT_MEM};
 use crate::failure::Failure;
 use crate::framework::FrameworkHost;
 use crate::master::MasterHost;
@@ -18,48 +18,59 @@ use crate::master::MasterHost;
 /// Rounding of sums of floating-point numbers.
 const TOLERANCE: f64 = 1e-6;
 
-/// Checks the cluster.
+/// Checks that nothing is committed twice in the master's view.
 ///
 /// # Errors
 ///
 /// Says what does not hold.
-pub fn check(master: &MasterHost, agents: &[AgentHost]) -> Result<(), Failure> {
-    if let Some(core) = master.core() {
-        for agent in core.agents().values() {
-            let tasks = agent.tasks().iter().flat_map(|(framework, tasks)| {
-                let framework = &core.frameworks()[framework];
-                tasks.iter().map(|task| &framework.tasks()[task])
-            });
-            let mut resources: Vec<pb::Resource> = tasks
-                .filter(|task| !task.is_terminal())
-                .flat_map(|task| task.message().resources.clone())
-                .collect();
-            let executors = agent.executors().values().flat_map(|executors| executors.values());
-            resources.extend(executors.flat_map(|executor| executor.resources.clone()));
-            let offers = agent.offers().iter().filter_map(|id| core.offers().get(id));
-            resources.extend(offers.flat_map(|offer| offer.message().resources.clone()));
-            fits("the master", agent.upid(), &resources)?;
-        }
-    }
-    for agent in agents {
-        let Some(core) = agent.core() else { continue };
-        let executors = core.frameworks().flat_map(|framework| framework.executors());
-        let mut resources = Vec::new();
-        for executor in executors.filter(|executor| executor.state() != ExecutorState::Terminated) {
-            if !executor.is_generated_for_command_task() {
-                resources.extend(executor.info().resources.clone());
-            }
-            resources.extend(executor.queued_tasks().flat_map(|task| task.resources.clone()));
-            resources.extend(executor.launched_tasks().flat_map(|task| task.resources.clone()));
-        }
-        fits("the agent", agent.upid(), &resources)?;
+pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
+    let Some(core) = master.core() else { return Ok(()) };
+    for agent in core.agents().values() {
+        let tasks = agent.tasks().iter().flat_map(|(framework, tasks)| {
+            let framework = core.frameworks().get(framework);
+            let known = framework.map(|framework| framework.tasks());
+            tasks.iter().filter_map(move |task| known?.get(task))
+        });
+        let live = tasks.filter(|task| !task.is_terminal());
+        let tasks = live.flat_map(|task| &task.message().resources);
+        let executors = agent.executors().values().flat_map(|executors| executors.values());
+        let executors = executors.flat_map(|executor| &executor.resources);
+        let offers = agent.offers().iter().filter_map(|id| core.offers().get(id));
+        let offers = offers.flat_map(|offer| &offer.message().resources);
+        fits("the master", agent.upid(), tasks.chain(executors).chain(offers))?;
     }
     Ok(())
 }
 
-fn fits(whose: &str, agent: &Upid, resources: &[pb::Resource]) -> Result<(), Failure> {
-    for (name, total) in [("cpus", AGENT_CPUS), ("mem", AGENT_MEM)] {
-        let used = amount(resources, name);
+/// Checks that nothing is used twice in an agent's view.
+///
+/// # Errors
+///
+/// Says what does not hold.
+pub fn check_agent(agent: &AgentHost) -> Result<(), Failure> {
+    let Some(core) = agent.core() else { return Ok(()) };
+    let executors = core.frameworks().flat_map(|framework| framework.executors());
+    let running = executors.filter(|executor| executor.state() != ExecutorState::Terminated);
+    let resources = running.flat_map(|executor| {
+        let own = executor.info().resources.iter();
+        let own = own.filter(|_| !executor.is_generated_for_command_task());
+        let queued = executor.queued_tasks().flat_map(|task| &task.resources);
+        let launched = executor.launched_tasks().flat_map(|task| &task.resources);
+        own.chain(queued).chain(launched)
+    });
+    fits("the agent", agent.upid(), resources)
+}
+
+fn fits<'a>(whose: &str, agent: &Upid, resources: impl Iterator<Item = &'a pb::Resource>) -> Result<(), Failure> {
+    let (mut cpus, mut mem) = (0.0, 0.0);
+    for resource in resources {
+        match resource.name() {
+            "cpus" => cpus += resource.scalar.value(),
+            "mem" => mem += resource.scalar.value(),
+            _ => {}
+        }
+    }
+    for (name, used, total) in [("cpus", cpus, AGENT_CPUS), ("mem", mem, AGENT_MEM)] {
         if used > total + TOLERANCE {
             let what = format!("{used} {name} of {total} are committed on {agent} in the view of {whose}");
             return Err(Failure::new(what));

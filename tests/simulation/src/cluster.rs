@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libprocess::sim::{Cut, Event, Faults, World};
@@ -150,10 +151,22 @@ impl Cluster {
                 return Ok(());
             };
             self.events += 1;
+            let process = event.process().clone();
             self.happen(event)?;
-            checks::check(&self.master, &self.agents)?;
+            self.check(&process)?;
         }
         Ok(())
+    }
+
+    /// Checks those whose state may have changed by something that happened to a process.
+    fn check(&self, process: &Upid) -> Result<(), Failure> {
+        if self.master.owns(process) {
+            checks::check_master(&self.master)?;
+        }
+        match self.agents.iter().find(|agent| agent.owns(process)) {
+            Some(agent) => checks::check_agent(agent),
+            None => Ok(()),
+        }
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Failure> {
@@ -163,7 +176,7 @@ impl Cluster {
                 let message = Message::decode(&name, &body)
                     .and_then(Result::ok)
                     .ok_or_else(|| Failure::new(format!("{name} from {from} does not parse")))?;
-                self.trace.message(now, &from, &to, &message);
+                self.trace.message(now, &from, &to, &name, &body);
                 self.receive(&to, from, message)
             }
             Event::Timer { owner, token, .. } => {
@@ -216,7 +229,7 @@ impl Cluster {
 
     fn alarm(&mut self, owner: &Upid, alarm: Alarm) -> Result<(), Failure> {
         match alarm {
-            Alarm::SameHost { from, message } => self.receive(owner, from, *message),
+            Alarm::SameHost { from, message } => self.receive(owner, from, Arc::unwrap_or_clone(message)),
             Alarm::Fate(fate) => self.strike(fate),
             Alarm::Master(_) | Alarm::RegistryStored(_) => self.master.alarm(alarm, &mut self.net),
             Alarm::Scheduler(timer) => match self.framework_at(owner) {

@@ -5,6 +5,7 @@
 //! that was launched must have ended exactly once. README.md says what is modelled, what is not, and how to replay.
 
 pub mod agent;
+pub mod batch;
 pub mod build;
 pub mod checks;
 pub mod cluster;

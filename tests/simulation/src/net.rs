@@ -4,6 +4,7 @@
 //! other arrives in order and is never lost while both live; everything else travels through [`World`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub enum Alarm {
         /// Who sent it.
         from: Upid,
         /// The message.
-        message: Box<Message>,
+        message: Arc<Message>,
     },
     /// A timer of the master's rules.
     Master(MasterTimer),
@@ -126,7 +127,7 @@ impl Net {
         if from.address().ip() == to.address().ip() {
             let alarm = Alarm::SameHost {
                 from: from.clone(),
-                message: Box::new(message.clone()),
+                message: Arc::new(message.clone()),
             };
             self.set(to, SAME_HOST_DELAY, alarm);
             return;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use bytes::Bytes;
 use libprocess::{Time, Upid};
 use mesos::Message;
 
@@ -15,7 +16,7 @@ const WIDTH: usize = 1500;
 
 /// Something that happened.
 enum Entry {
-    Message(Upid, Upid, Box<Message>),
+    Message(Upid, Upid, String, Bytes),
     Alarm(Upid, Alarm),
     Exited(Upid, Upid),
     Note(String),
@@ -43,8 +44,9 @@ impl Trace {
     }
 
     /// A message arrived.
-    pub fn message(&mut self, now: Time, from: &Upid, to: &Upid, message: &Message) {
-        self.push(now, Entry::Message(from.clone(), to.clone(), Box::new(message.clone())));
+    pub fn message(&mut self, now: Time, from: &Upid, to: &Upid, name: &str, body: &Bytes) {
+        let entry = Entry::Message(from.clone(), to.clone(), name.to_owned(), body.clone());
+        self.push(now, entry);
     }
 
     /// An alarm rang.
@@ -77,9 +79,9 @@ impl Trace {
 fn show(began: Time, now: Time, entry: &Entry) -> String {
     let seconds = now.saturating_since(began).as_secs_f64();
     let text = match entry {
-        Entry::Message(from, to, message) => {
-            let body = format!("{message:?}");
-            format!("{from} -> {to}: {}", squeeze(&body))
+        Entry::Message(from, to, name, body) => {
+            let message = format!("{:?}", Message::decode(name, body));
+            format!("{from} -> {to}: {}", squeeze(&message))
         }
         Entry::Alarm(owner, alarm) => format!("{owner}: {}", squeeze(&format!("{alarm:?}"))),
         Entry::Exited(linker, linked) => format!("{linker}: exited {linked}"),
