@@ -244,7 +244,12 @@ impl AgentProcess {
     }
 
     fn launch(&mut self, launch: ContainerLaunch, context: &mut Context<Self>) {
-        sandboxes::attach(&self.files, &launch.framework_id, &launch.executor_id, &launch.directory);
+        sandboxes::attach(
+            &self.files,
+            &launch.framework_id,
+            &launch.executor_id,
+            &launch.directory,
+        );
         let container_id = launch.container_id.clone();
         if let Some(error) = self.refused_sandboxes.remove(&launch.directory) {
             let result = Err(error);
