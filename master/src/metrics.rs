@@ -147,7 +147,6 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
     numbers.count("master/event_queue_dispatches", queued.dispatches);
     numbers.count("master/event_queue_http_requests", queued.http_requests);
     numbers.count("master/outstanding_offers", core.offers().len());
-    numbers.count("master/operator_event_stream_subscribers", 0);
     agents(&mut numbers, core);
     frameworks(&mut numbers, core);
     resources(&mut numbers, core);
@@ -164,6 +163,13 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
         }
     }
     numbers.0
+}
+
+/// How many operators are told what changes.
+#[must_use]
+pub fn subscribers(count: usize) -> (String, Sample) {
+    let name = "master/operator_event_stream_subscribers".to_owned();
+    (name, Sample::gauge(float(count as u64)))
 }
 
 /// Numbers of the registrar. Its storage answers at once: no operation waits between two events.

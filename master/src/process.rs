@@ -4,6 +4,7 @@
 //! is gone is dropped.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use libprocess::http::media::{MediaType, plain};
@@ -18,7 +19,8 @@ use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
 use tokio::sync::watch;
 
 use crate::http;
-use crate::http::render::Identity;
+use crate::http::operator::subscribers::{HEARTBEAT_SECONDS, Subscribers};
+use crate::http::render::{Identity, View};
 use crate::http::scheduler::ParsedCall;
 use crate::http::streams::EventStream;
 use crate::metrics;
@@ -43,6 +45,7 @@ pub struct MasterProcess {
     failure: watch::Sender<Option<String>>,
     identity: Identity,
     files: FilesHandle,
+    subscribers: Subscribers,
 }
 
 impl MasterProcess {
@@ -55,6 +58,7 @@ impl MasterProcess {
         files: FilesHandle,
         failure: watch::Sender<Option<String>>,
     ) -> Self {
+        let subscribers = Subscribers::new(identity.subscribers_max());
         Self {
             core,
             registrar: Registrar::new(mesos_registrar::Registry::default()),
@@ -67,6 +71,7 @@ impl MasterProcess {
             failure,
             identity,
             files,
+            subscribers,
         }
     }
 
@@ -125,7 +130,10 @@ impl MasterProcess {
                 }
             }
             Effect::StoreRegistry { write, operations } => self.store(write, operations, inputs, context),
-            Effect::Publish(change) => tracing::trace!(?change, "state changed"),
+            Effect::Publish(change) => {
+                tracing::trace!(?change, "state changed");
+                self.subscribers.publish(&self.core, &change);
+            }
             Effect::Abort(reason) => self.abort(reason, context),
         }
     }
@@ -233,6 +241,7 @@ impl MasterProcess {
             let queued = node.queued_events(&id).unwrap_or_default();
             let collected = me.call(move |master, context| {
                 let mut numbers = metrics::collect(&master.core, &master.identity, queued, context.now());
+                numbers.push(metrics::subscribers(master.subscribers.len()));
                 numbers.extend(metrics::registrar(&master.registrar));
                 numbers
             });
@@ -287,6 +296,22 @@ impl MasterProcess {
             call,
         };
         self.apply(Input::Operator(Box::new(call)), context);
+    }
+
+    /// Opens a stream that tells an operator what changes.
+    pub fn subscribe_operator(&mut self, media_type: MediaType, responder: Responder, context: &mut Context<Self>) {
+        let (id, response) = self.subscribers.open(&View::new(&self.core), media_type);
+        responder.send(response);
+        Self::delay_heartbeat(id, context);
+    }
+
+    fn delay_heartbeat(id: u64, context: &mut Context<Self>) {
+        let after = Duration::from_secs(u64::from(HEARTBEAT_SECONDS));
+        context.delay(after, move |master, context| {
+            if master.subscribers.heartbeat(id) {
+                Self::delay_heartbeat(id, context);
+            }
+        });
     }
 
     /// `POST /api/v1/scheduler`.

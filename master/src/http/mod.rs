@@ -5,7 +5,7 @@ mod agents;
 mod flags;
 mod frameworks;
 mod mutation;
-mod operator;
+pub mod operator;
 mod page;
 mod quota;
 mod redirect;

@@ -115,3 +115,43 @@ pub async fn send(address: SocketAddrV4, request: &[u8]) -> Answer {
         panic!("no answer to {}", String::from_utf8_lossy(request));
     })
 }
+
+/// A connection whose answer goes on.
+pub struct Open {
+    stream: TcpStream,
+    /// What was read so far.
+    pub answer: Answer,
+}
+
+/// Sends a request and reads the head of the answer.
+pub async fn open(address: SocketAddrV4, request: &[u8]) -> Open {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(request).await.expect("sent");
+        let mut received = Vec::new();
+        loop {
+            if let Some((head, body)) = split_head(&received) {
+                let mut answer = Answer::parse_head(head);
+                answer.body = body.to_vec();
+                return Open { stream, answer };
+            }
+            let count = stream.read_buf(&mut received).await.expect("received");
+            assert!(count > 0, "the connection was closed");
+        }
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.expect("an answer")
+}
+
+impl Open {
+    /// Reads on until the body has `wanted` and the connection is quiet or the record that has it is complete.
+    pub async fn read_until(&mut self, wanted: &[u8]) {
+        let reading = async {
+            while find(&self.answer.body, wanted).is_none() || !self.answer.body.ends_with(b"\r\n") {
+                let count = self.stream.read_buf(&mut self.answer.body).await.expect("received");
+                assert!(count > 0, "the stream ended");
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(waited.is_ok(), "{}", String::from_utf8_lossy(&self.answer.body));
+    }
+}

@@ -238,7 +238,6 @@ impl Wrong {
 const MEANT_STATUS: &[(&str, u16, &str)] = &[
     ("oper.weights_ok", 501, "changing weights is not supported yet"),
     ("oper.quota_star", 501, "changing quota is not supported yet"),
-    ("oper.unknownfield", 501, "SUBSCRIBE is not supported yet"),
     ("v0.weights.PUT", 501, "changing weights is not supported yet"),
     (
         "v0.maintenance_schedule.windows",
@@ -288,6 +287,69 @@ async fn wrong_requests_are_refused_as_recorded() {
     cluster.stop().await;
     assert!(asked > 100, "only {asked} rows were asked");
     assert!(problems.is_empty(), "{}\n", problems.join("\n"));
+}
+
+/// Records of an answer in chunks of one record each.
+fn records(mut stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let line = |bytes: &mut &[u8], radix: u32| -> Option<usize> {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let text = std::str::from_utf8(&bytes[..end]).ok()?.trim();
+        *bytes = &bytes[end + 1..];
+        usize::from_str_radix(text, radix).ok()
+    };
+    while let Some(_chunk) = line(&mut stream, 16) {
+        let Some(length) = line(&mut stream, 10).filter(|length| *length <= stream.len()) else {
+            break;
+        };
+        records.push(stream[..length].to_vec());
+        let rest = &stream[length..];
+        stream = rest
+            .strip_prefix(b"\r\n")
+            .or_else(|| rest.strip_prefix(b"\n"))
+            .unwrap_or(rest);
+    }
+    records
+}
+
+#[tokio::test]
+async fn operators_are_told_what_changes() {
+    let cluster = Cluster::start().await;
+    let address = cluster.master.node().bound_address();
+    let (request, recorded) = recorded(&golden().join("streams/operator_subscribe_json.http"));
+    let mut stream = exchange::open(address, &request).await;
+    assert_eq!(stream.answer.status, 200);
+    assert_eq!(stream.answer.header_names(), recorded.header_names());
+    cluster.populate().await;
+    stream.read_until(b"FRAMEWORK_REMOVED").await;
+    let by_type = |stream: &[u8]| -> BTreeMap<String, Vec<u8>> {
+        let typed = records(stream).into_iter().map(|record| {
+            let value: serde_json::Value = serde_json::from_slice(&record).expect("an event");
+            (value["type"].as_str().expect("a type").to_owned(), record)
+        });
+        typed.collect()
+    };
+    let (own, recorded) = (by_type(&stream.answer.body), by_type(&recorded.body));
+    for kind in [
+        "AGENT_ADDED",
+        "TASK_ADDED",
+        "TASK_UPDATED",
+        "FRAMEWORK_ADDED",
+        "FRAMEWORK_REMOVED",
+    ] {
+        assert!(own.contains_key(kind), "{kind} in {:?}", own.keys());
+    }
+    for (kind, event) in &recorded {
+        let top = |bytes: &[u8]| match Shape::of(bytes).expect("JSON") {
+            Shape::Object(keys) => keys.into_iter().map(|key| key.name).collect::<Vec<_>>(),
+            other => panic!("{other}"),
+        };
+        if let Some(own) = own.get(kind) {
+            assert_eq!(top(own), top(event), "{kind}");
+        }
+    }
+    assert!(own.contains_key("SUBSCRIBED") && own.contains_key("HEARTBEAT"));
+    cluster.stop().await;
 }
 
 /// What differs from the recorded answers of the operator API, as in [`MEANT`].

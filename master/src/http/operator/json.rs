@@ -2,8 +2,8 @@
 //! the JSON form of the message.
 
 use mesos::json::{ObjectWriter, write_agent_names, write_object};
-use mesos_proto::v0::master::Response as Answer;
-use mesos_proto::v0::master::response::{GetAgents, GetExecutors, GetFrameworks, GetTasks};
+use mesos_proto::v0::master::response::{GetAgents, GetExecutors, GetFrameworks, GetState, GetTasks};
+use mesos_proto::v0::master::{Event, Response as Answer};
 use protobuf::MessageDyn;
 
 /// The JSON document of an answer.
@@ -21,13 +21,8 @@ pub fn to_json(answer: &Answer) -> String {
     }
     write_object(&mut json, |object| {
         object.text("type", format_args!("{:?}", answer.type_()));
-        if let Some(state) = answer.get_state.as_ref() {
-            object.object("get_state", |object| {
-                object.object("get_tasks", |object| tasks(object, &state.get_tasks));
-                object.object("get_executors", |object| executors(object, &state.get_executors));
-                object.object("get_frameworks", |object| frameworks(object, &state.get_frameworks));
-                object.object("get_agents", |object| agents(object, &state.get_agents));
-            });
+        if let Some(listed) = answer.get_state.as_ref() {
+            object.object("get_state", |object| state(object, listed));
         }
         if let Some(listed) = answer.get_tasks.as_ref() {
             object.object("get_tasks", |object| tasks(object, listed));
@@ -43,6 +38,31 @@ pub fn to_json(answer: &Answer) -> String {
         }
     });
     json
+}
+
+/// The JSON document of an event.
+#[must_use]
+pub fn event_to_json(event: &Event) -> String {
+    let mut json = String::with_capacity(256);
+    let Some(subscribed) = event.subscribed.as_ref() else {
+        write_agent_names(event, &mut json);
+        return json;
+    };
+    write_object(&mut json, |object| {
+        object.text("type", format_args!("{:?}", event.type_()));
+        object.object("subscribed", |object| {
+            object.object("get_state", |object| state(object, &subscribed.get_state));
+            object.number("heartbeat_interval_seconds", subscribed.heartbeat_interval_seconds());
+        });
+    });
+    json
+}
+
+fn state(object: &mut ObjectWriter<'_>, state: &GetState) {
+    object.object("get_tasks", |object| tasks(object, &state.get_tasks));
+    object.object("get_executors", |object| executors(object, &state.get_executors));
+    object.object("get_frameworks", |object| frameworks(object, &state.get_frameworks));
+    object.object("get_agents", |object| agents(object, &state.get_agents));
 }
 
 fn list<M: MessageDyn>(object: &mut ObjectWriter<'_>, key: &str, messages: &[M]) {

@@ -4,6 +4,7 @@
 //! - `answers`: answers to questions, made of the core's state
 //! - `json`: how answers are written
 //! - `machine`: questions about this program: metrics, log level, files
+//! - `subscribers`: streams of events
 //!
 //! Source: shared facts, `operator_calls.tsv`; golden `errors.tsv`.
 
@@ -11,6 +12,7 @@ mod answers;
 pub mod check;
 mod json;
 mod machine;
+pub mod subscribers;
 
 use libprocess::http::StatusCode;
 use libprocess::http::media::{MediaType, method_not_allowed, plain};
@@ -58,6 +60,7 @@ pub fn serve(
             let id = AgentId::from(&*call.mark_agent_gone.slave_id);
             master.operator_call(OperatorCall::MarkAgentGone(id), principal, responder, context);
         }
+        Type::SUBSCRIBE => master.subscribe_operator(wanted, responder, context),
         Type::GET_METRICS => machine::metrics(&call, wanted, responder, context),
         Type::GET_LOGGING_LEVEL => machine::logging_level(wanted, responder, context),
         Type::SET_LOGGING_LEVEL => machine::set_logging_level(&call, responder, context),

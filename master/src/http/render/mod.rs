@@ -28,6 +28,15 @@ pub struct Identity {
     pub weights: BTreeMap<String, f64>,
 }
 
+impl Identity {
+    /// Most streams of events for operators (`--max_operator_event_stream_subscribers`).
+    #[must_use]
+    pub fn subscribers_max(&self) -> usize {
+        let flag = self.flags.get("max_operator_event_stream_subscribers");
+        flag.and_then(|value| value.parse().ok()).unwrap_or(1000)
+    }
+}
+
 /// The core's state with what several renderers need sorted out by framework, once for each request.
 pub struct View<'a> {
     /// The state.
