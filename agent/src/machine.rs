@@ -74,7 +74,7 @@ fn disk_mb(work_dir: &Path) -> u64 {
         .unwrap_or(Path::new("/"));
     let total = nix::sys::statvfs::statvfs(existing).ok().map(|stat| {
         #[expect(clippy::cast_precision_loss, reason = "a megabyte more or less does not matter")]
-        let bytes = (stat.blocks() as u64 * stat.fragment_size() as u64) as f64;
+        let bytes = (stat.blocks() * stat.fragment_size()) as f64;
         bytes / (1024.0 * 1024.0)
     });
     spare(total, DISK_SPARED_MB, DISK_DEFAULT_MB)

@@ -4,7 +4,7 @@ mod support;
 
 use mesos_agent::StopMode;
 use support::cluster::{AGENT, Cluster, EXECUTOR, FRAMEWORK, operator};
-use support::http::get;
+use support::http::{get, post};
 use support::within;
 
 #[actix_rt::test]
@@ -21,6 +21,11 @@ async fn what_was_checkpointed_is_there_after_a_restart() {
         .expect("an agent");
     // The executor is asked to come back; nobody else may answer for it.
     cluster.executor.receive("ReconnectExecutorMessage").await;
+    for (path, status) in [("/state", 503), ("/health", 200), ("/flags", 200)] {
+        assert_eq!(get(second.pid(), path).await.status, status, "{path}");
+    }
+    let health = r#"{"type":"GET_HEALTH"}"#;
+    assert_eq!(post(second.pid(), "/api/v1", health).await.status, 503);
     cluster
         .executor
         .send(second.pid(), support::cluster::reregister_executor());

@@ -29,7 +29,7 @@ pub const READWRITE_REALM: &str = "mesos-agent-readwrite";
 /// Source: shared facts, `endpoints.tsv`.
 pub const STATISTICS_PER_SECOND: u32 = 2;
 
-type Handler = fn(&mut AgentProcess, Request, Responder, &mut Context<AgentProcess>);
+type Handler = fn(&mut AgentProcess, &Request, Responder, &mut Context<AgentProcess>);
 
 /// One route of the agent's process.
 struct Route {
@@ -45,7 +45,7 @@ const ROUTES: &[Route] = &[
         path: "",
         realm: None,
         help: "The web page of this agent.",
-        handler: |_, request, responder, _| responder.send(webui::page(&request)),
+        handler: |_, request, responder, _| responder.send(webui::page(request)),
     },
     Route {
         path: "/assets",
@@ -69,13 +69,13 @@ const ROUTES: &[Route] = &[
         path: "/api/v1/resource_provider",
         realm: Some("mesos-agent-resource-provider"),
         help: "Calls of resource providers, which this agent does not support.",
-        handler: |_, request, responder, _| responder.send(provider::answer(&request)),
+        handler: |_, request, responder, _| responder.send(provider::answer(request)),
     },
     Route {
         path: "/api/v1/executor",
         realm: Some("mesos-agent-executor"),
         help: "Calls of executors; SUBSCRIBE answers with a stream of events.",
-        handler: |agent, request, responder, context| agent.executor_api(&request, responder, context),
+        handler: |agent, request, responder, context| agent.executor_api(request, responder, context),
     },
     Route {
         path: "/health",
@@ -125,7 +125,7 @@ pub fn install(context: &mut Context<AgentProcess>) {
             help: route.help.to_owned(),
         };
         context.route(route.path, options, |agent, request, responder, context| {
-            (route.handler)(agent, request, responder, context);
+            (route.handler)(agent, &request, responder, context);
         });
     }
 }
@@ -141,16 +141,16 @@ fn state(agent: &AgentProcess) -> Response {
     refuse_while_recovering(agent).unwrap_or_else(|| Response::ok_json(state::render(agent.core(), agent.identity())))
 }
 
-fn containers(agent: &mut AgentProcess, request: Request, responder: Responder, context: &mut Context<AgentProcess>) {
+fn containers(agent: &mut AgentProcess, request: &Request, responder: Responder, context: &mut Context<AgentProcess>) {
     let mut containers = usage::executors(agent.core());
-    usage::select(&mut containers, &request);
+    usage::select(&mut containers, request);
     let measured = usage::measure(Arc::clone(agent.containerizer()), containers);
     context.run_async(measured, |_, measured, _| {
         responder.send(Response::ok_json(usage::render_containers(&measured)));
     });
 }
 
-fn statistics(agent: &mut AgentProcess, _: Request, responder: Responder, context: &mut Context<AgentProcess>) {
+fn statistics(agent: &mut AgentProcess, _: &Request, responder: Responder, context: &mut Context<AgentProcess>) {
     let Some(wait) = agent.statistics_throttle.wait(context.now()) else {
         return responder.send(plain(503, "too many requests wait for statistics"));
     };

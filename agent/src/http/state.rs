@@ -118,7 +118,7 @@ fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
         }
     });
     object.field("unreserved_resources_full", |json| {
-        write_full(json, &total.unreserved())
+        write_full(json, &total.unreserved());
     });
     reserved(object, "reserved_resources_allocated", &allocated);
     summary(object, "unreserved_resources_allocated", &allocated.unreserved());

@@ -1,6 +1,5 @@
 //! Event streams: events of the core as RecordIO records in the media type that the client asked for.
 
-use bytes::Bytes;
 use libprocess::http::media::MediaType;
 use libprocess::http::recordio;
 use libprocess::{StreamError, StreamWriter};
@@ -47,6 +46,6 @@ impl EventStream {
                 .into_bytes(),
             MediaType::Protobuf => event.write_to_bytes().map_err(|error| encode(error.to_string()))?,
         };
-        Ok(self.writer.write(Bytes::from(recordio::encode(&record)))?)
+        Ok(self.writer.write(recordio::encode(&record))?)
     }
 }

@@ -23,11 +23,11 @@ use super::{refuse_while_recovering, usage};
 use crate::process::AgentProcess;
 
 /// Answers one request.
-pub fn handle(agent: &mut AgentProcess, request: Request, responder: Responder, context: &mut Context<AgentProcess>) {
+pub fn handle(agent: &mut AgentProcess, request: &Request, responder: Responder, context: &mut Context<AgentProcess>) {
     if let Some(refusal) = refuse_while_recovering(agent) {
         return responder.send(refusal);
     }
-    match parse::parse(&request) {
+    match parse::parse(request) {
         Ok(call) => dispatch(agent, call, responder, context),
         Err(refusal) => responder.send(refusal),
     }
