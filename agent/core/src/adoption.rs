@@ -4,6 +4,7 @@
 //! `executor_calls.tsv` (registration), and the recorded exchange `w8`.
 
 use mesos::ids::{AgentId, ContainerId, FrameworkId};
+use mesos::resources::Resources;
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use pb::task_status::Reason;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::agent::{Agent, AgentState};
 use crate::config::RecoverMode;
+use crate::effect::{Effect, ShutdownReason};
 use crate::executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState, PendingTermination};
 use crate::framework::Framework;
 use crate::input::{AgentTimer, ContainerTermination};
@@ -21,6 +23,13 @@ use crate::recovery::{
 };
 use crate::resource_format::upgrade;
 use crate::status_update_stream::{StreamKey, is_terminal};
+
+/// Whether the agent may go on with what it checkpointed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Adoption {
+    Done,
+    Refused,
+}
 
 impl Agent {
     /// The checkpoints were read.
@@ -32,8 +41,10 @@ impl Agent {
         self.counters.recovery_errors += u64::try_from(state.errors).unwrap_or(u64::MAX);
         self.checkpointed_resources = state.resources;
         upgrade(&mut self.checkpointed_resources);
-        if let Some(agent) = state.agent {
-            self.adopt_agent(agent);
+        if let Some(agent) = state.agent
+            && self.adopt_agent(agent) == Adoption::Refused
+        {
+            return;
         }
         if state.rebooted {
             self.end_executors_of_earlier_boot();
@@ -44,19 +55,46 @@ impl Agent {
         }
     }
 
-    fn adopt_agent(&mut self, agent: RecoveredAgent) {
+    fn adopt_agent(&mut self, agent: RecoveredAgent) -> Adoption {
         let id = AgentId::from(&*agent.info.id);
         if id.validate().is_err() {
             warn!(agent_id = %id, "the recovered agent id cannot be used; starting as a new agent");
-            return;
+            return Adoption::Done;
         }
         info!(agent_id = %id, frameworks = agent.frameworks.len(), "recovering");
+        if let Some(difference) = self.difference_to(&agent.info) {
+            let link = self.paths.latest_agent();
+            let message = format!(
+                "the agent ran with other {difference} before, and only equal ones are allowed; remove {} to start as a \
+                 new agent",
+                link.display()
+            );
+            self.emit(Effect::Shutdown {
+                reason: ShutdownReason::Failed { message },
+            });
+            self.state = AgentState::Terminating;
+            return Adoption::Refused;
+        }
         self.info.id = agent.info.id;
         self.id = Some(id);
         self.drain_config = agent.drain_config;
         for framework in agent.frameworks {
             self.adopt_framework(framework);
         }
+        Adoption::Done
+    }
+
+    /// What of resources and attributes differs from the checkpointed description (`--reconfiguration_policy=equal`).
+    fn difference_to(&self, recovered: &pb::SlaveInfo) -> Option<&'static str> {
+        let upgraded = |resources: &[pb::Resource]| {
+            let mut resources = resources.to_vec();
+            upgrade(&mut resources);
+            Resources::from_protobuf(&resources).ok()
+        };
+        if upgraded(&recovered.resources) != upgraded(&self.info.resources) {
+            return Some("resources");
+        }
+        (recovered.attributes != self.info.attributes).then_some("attributes")
     }
 
     fn adopt_framework(&mut self, recovered: RecoveredFramework) {

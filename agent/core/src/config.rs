@@ -77,6 +77,8 @@ pub struct AgentConfig {
     pub http_command_executor: bool,
     /// `LIBPROCESS_IP` of the agent, handed on to executors when it is set.
     pub libprocess_ip: Option<String>,
+    /// Variables that executors inherit: the agent's own without `MESOS_*` and `LIBPROCESS_*`, and a search path.
+    pub base_environment: Vec<(String, String)>,
     /// Unix socket for v1 executors, when they use one.
     pub domain_socket: Option<PathBuf>,
     /// Seed of every random choice: back-offs and UUIDs. Must be fresh for each start of a real agent, since container
@@ -123,6 +125,7 @@ impl AgentConfig {
             switch_user: true,
             http_command_executor: false,
             libprocess_ip: None,
+            base_environment: Vec::new(),
             domain_socket: None,
             seed: 0,
         }

@@ -2,6 +2,7 @@
 //!
 //! Source: shared facts, `environment.tsv` and `golden/layout/executor_environ.txt`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesos::duration::to_text as duration_text;
@@ -39,11 +40,10 @@ impl Agent {
         if let Some(socket) = &config.domain_socket {
             variables.push(("MESOS_DOMAIN_SOCKET", socket.display().to_string()));
         }
-        variables.sort();
-        variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        // What the agent itself runs with is the ground; what it sets for executors lies on top.
+        let mut environment: BTreeMap<String, String> = config.base_environment.iter().cloned().collect();
+        environment.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        environment.into_iter().collect()
     }
 
     /// Time between telling an executor to shut down and destroying it.

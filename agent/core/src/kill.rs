@@ -44,6 +44,9 @@ impl Agent {
             self.kill_task(&key, &task_id, message.kill_policy.as_ref());
         } else if self.has_ended(&framework_id, &task_id) {
             debug!(%task_id, %framework_id, "not killing a task that has ended");
+        } else if self.state == AgentState::Disconnected {
+            // Registration settles which tasks are here. Its launch may have been ignored for the same reason.
+            debug!(%task_id, %framework_id, "not killing an unknown task while not registered");
         } else {
             let state = framework.dropped_state();
             let told = report(

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use libprocess_types::Upid;
 use mesos::Message;
+use mesos::ids::FrameworkId;
 use mesos_agent_core::{AgentState, AgentTimer, Effect, Input};
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
-use support::{AGENT, Bench, build, forwarded, master, names, observer, sends, upid};
+use support::{AGENT, Bench, FRAMEWORK, build, forwarded, master, names, observer, sends, task_id, upid};
 
 fn recovered() -> Bench {
     let mut bench = Bench::new(build::config());
@@ -219,6 +220,25 @@ fn launches_that_overtake_the_registration_are_ignored() {
     bench.receive(&master(), build::reregistered());
     bench.receive(&master(), build::run_task("t1", None, true));
     assert_eq!(bench.launches.len(), 1);
+}
+
+#[test]
+fn unknown_tasks_are_not_reported_before_the_registration_settles_them() {
+    let mut bench = Bench::registered();
+    bench.receive(&master(), build::run_task("t0", Some("e"), true));
+    bench.step(Input::MasterDetected(Some(master())));
+    bench.receive(&master(), build::kill_task("t1"));
+    let told = |bench: &Bench| {
+        bench
+            .agent
+            .pending_updates(&FrameworkId::new(FRAMEWORK), &task_id("t1"))
+            .count()
+    };
+    assert_eq!(told(&bench), 0);
+    bench.fire(&AgentTimer::Registration);
+    bench.receive(&master(), build::reregistered());
+    bench.receive(&master(), build::kill_task("t1"));
+    assert_eq!(told(&bench), 1);
 }
 
 #[test]

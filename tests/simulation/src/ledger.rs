@@ -101,6 +101,7 @@ impl Ledger {
             return Ok(());
         }
         match record.ended {
+            Some(end) if is_forgotten(end) && is_answer(status) => Ok(()),
             Some(end) if end != state => Err(Failure::new(format!(
                 "task {id} has ended as {end:?} and is {state:?} now: {:?}; told: {status}",
                 record.history
@@ -111,6 +112,19 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Whether masters keep no memory of tasks that ended so: they never ran, as far as the master knows.
+const fn is_forgotten(end: TaskState) -> bool {
+    matches!(
+        end,
+        TaskState::TASK_DROPPED | TaskState::TASK_ERROR | TaskState::TASK_LOST | TaskState::TASK_GONE
+    )
+}
+
+/// Whether a status answers a question for the present state of a task.
+fn is_answer(status: &pb::TaskStatus) -> bool {
+    status.source() == Source::SOURCE_MASTER && status.reason() == Reason::REASON_RECONCILIATION
 }
 
 /// Whether a status ends a task for good.

@@ -13,6 +13,10 @@ const PERMANENT: &[(u64, &str)] = &[
         "a launch delayed by a partition ran on an agent that was registering again",
     ),
     (34, "the same, for a framework that knows no partitions"),
+    (
+        82,
+        "a kill delayed by a partition gave a task another end while its agent was registering again",
+    ),
 ];
 
 fn run(seed: u64) -> Report {
