@@ -175,3 +175,69 @@ fn host_name(upid: &Upid) -> String {
         None => ip.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use libprocess::Time;
+    use mesos_agent_core::recovery::RecoveredState;
+    use mesos_agent_core::{AgentConfig, Input};
+    use mesos_proto::v0::mesos as pb;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An agent with a dynamic reservation and a volume in another.
+    fn agent() -> Agent {
+        let mut info = pb::SlaveInfo::new();
+        info.set_hostname("h".to_owned());
+        info.resources = Resources::parse("cpus:4;mem:64;disk:1000", "*")
+            .expect("resources")
+            .to_protobuf();
+        let pid = "slave(1)@127.0.0.1:5051".parse().expect("an address");
+        let mut agent = Agent::new(
+            AgentConfig::new(pid, info, "/w".into()),
+            Time::from_secs_f64(1_795_176_176.5),
+        );
+        let reserved = |name: &str, value: f64, disk: &str| -> pb::Resource {
+            let text = format!(
+                r#"{{"name":"{name}","type":"SCALAR","scalar":{{"value":{value}}},{disk}
+                "reservations":[{{"type":"DYNAMIC","role":"ops","principal":"op"}}]}}"#
+            );
+            mesos::json::from_str(&text).expect("a resource")
+        };
+        let volume = r#""disk":{"persistence":{"id":"vol-1","principal":"op"},
+            "volume":{"mode":"RW","container_path":"data"}},"#;
+        let state = RecoveredState {
+            resources: vec![reserved("cpus", 0.5, ""), reserved("disk", 128.0, volume)],
+            ..RecoveredState::default()
+        };
+        agent.step(Time::from_secs_f64(1_795_176_177.0), Input::Recovered(Box::new(state)));
+        agent
+    }
+
+    #[test]
+    fn reservations_and_volumes_are_carved_from_what_the_agent_has() {
+        let state: Value = serde_json::from_str(&render(&agent(), &Identity::default())).expect("JSON");
+        let amounts = |cpus: f64, mem: f64, disk: f64| json!({"cpus": cpus, "mem": mem, "disk": disk, "gpus": 0.0});
+        assert_eq!(state["resources"], amounts(4.0, 64.0, 1000.0));
+        assert_eq!(state["unreserved_resources"], amounts(3.5, 64.0, 872.0));
+        assert_eq!(state["reserved_resources"], json!({"ops": amounts(0.5, 0.0, 128.0)}));
+        let full = state["reserved_resources_full"]["ops"].as_array().expect("a list");
+        let volume = full.iter().find(|one| one["name"] == "disk").expect("the volume");
+        assert_eq!(volume["disk"]["persistence"]["id"], "vol-1");
+        assert_eq!(
+            (&volume["role"], &volume["reservation"]),
+            (&json!("ops"), &json!({"principal": "op"}))
+        );
+        assert_eq!(state["reserved_resources_allocated"], json!({}));
+    }
+
+    #[test]
+    fn an_agent_without_a_master_tells_what_it_can() {
+        let state: Value = serde_json::from_str(&render(&agent(), &Identity::default())).expect("JSON");
+        assert_eq!(state["id"], "");
+        assert_eq!(state["start_time"], 1_795_176_176.5);
+        assert!(state.get("master_hostname").is_none());
+        assert_eq!(state["frameworks"], json!([]));
+    }
+}

@@ -74,3 +74,42 @@ fn frameworks(object: &mut ObjectWriter<'_>, all: &GetFrameworks) {
         write(framework, json);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_lists_of_tasks_are_shown_and_others_are_not() {
+        let mut answer = Answer::new();
+        answer.set_type(Type::GET_TASKS);
+        assert_eq!(
+            json(&answer),
+            "{\"type\":\"GET_TASKS\",\"get_tasks\":{\"pending_tasks\":[],\"queued_tasks\":[],\"launched_tasks\":[],\
+             \"terminated_tasks\":[],\"completed_tasks\":[]}}"
+        );
+        answer.set_type(Type::GET_OPERATIONS);
+        answer.get_operations.mut_or_insert_default();
+        assert_eq!(json(&answer), r#"{"type":"GET_OPERATIONS","get_operations":{}}"#);
+    }
+
+    #[test]
+    fn protobuf_answers_have_their_own_content_type() {
+        let mut answer = Answer::new();
+        answer.set_type(Type::GET_HEALTH);
+        answer.get_health.mut_or_insert_default().set_healthy(true);
+        let response = encode(&answer, MediaType::Protobuf);
+        assert_eq!(
+            response
+                .headers
+                .get("content-type")
+                .and_then(|value| value.to_str().ok()),
+            Some("application/x-protobuf")
+        );
+        let libprocess::http::Body::Full(body) = response.body else {
+            panic!("a full body")
+        };
+        // As recorded.
+        assert_eq!(body.as_ref(), [0x08, 0x01, 0x12, 0x02, 0x08, 0x01]);
+    }
+}
