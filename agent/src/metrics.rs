@@ -19,15 +19,21 @@ const SOURCE: &str = "slave";
 
 /// Keys of things that do not exist here and therefore never count: image provisioning, resource providers, the
 /// fetcher's cache, failures to destroy (a destruction is repeated until it works).
-const NEVER: [&str; 8] = [
-    "containerizer/fetcher/cache_size_total_bytes",
-    "containerizer/fetcher/cache_size_used_bytes",
-    "containerizer/mesos/container_destroy_errors",
-    "containerizer/mesos/provisioner/bind/remove_rootfs_errors",
-    "containerizer/mesos/provisioner/remove_container_errors",
-    "resource_provider_manager/events/disconnect",
-    "resource_provider_manager/events/subscribe",
-    "resource_provider_manager/subscribed",
+const NEVER: [(&str, Sample); 8] = [
+    ("containerizer/fetcher/cache_size_total_bytes", Sample::gauge(0.0)),
+    ("containerizer/fetcher/cache_size_used_bytes", Sample::gauge(0.0)),
+    ("containerizer/mesos/container_destroy_errors", Sample::counter(0.0)),
+    (
+        "containerizer/mesos/provisioner/bind/remove_rootfs_errors",
+        Sample::counter(0.0),
+    ),
+    (
+        "containerizer/mesos/provisioner/remove_container_errors",
+        Sample::counter(0.0),
+    ),
+    ("resource_provider_manager/events/disconnect", Sample::counter(0.0)),
+    ("resource_provider_manager/events/subscribe", Sample::counter(0.0)),
+    ("resource_provider_manager/subscribed", Sample::gauge(0.0)),
 ];
 
 /// What the process counts beside the core.
@@ -103,8 +109,8 @@ pub fn samples(agent: &AgentProcess, now: Time) -> Vec<(String, Sample)> {
     ] {
         add(name.to_owned(), sample);
     }
-    for name in NEVER {
-        add(name.to_owned(), Sample::gauge(0.0));
+    for (name, sample) in NEVER {
+        add(name.to_owned(), sample);
     }
     samples
 }
