@@ -193,7 +193,8 @@ impl Master {
     }
 
     /// Forgets executors that the agent does not have. One whose tasks are still open may have been launched after the
-    /// agent wrote its message: it is doubted, and forgotten when the agent disowns its last task.
+    /// agent wrote its message: it is doubted, and forgotten when the agent disowns its last task. One with a task that
+    /// the agent names was launched before, and has ended since.
     fn forget_missing_executors(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
         let reported: BTreeSet<(FrameworkId, ExecutorId)> = message
             .executor_infos
@@ -203,6 +204,14 @@ impl Master {
                     FrameworkId::from(&*info.framework_id),
                     ExecutorId::from(&*info.executor_id),
                 )
+            })
+            .collect();
+        let of_named_tasks: BTreeSet<(FrameworkId, ExecutorId)> = message
+            .tasks
+            .iter()
+            .filter_map(|task| {
+                let executor = ExecutorId::from(task.executor_id.as_ref()?);
+                Some((FrameworkId::from(&*task.framework_id), executor))
             })
             .collect();
         let Some(agent) = self.agents.get_mut(id) else { return };
@@ -218,12 +227,13 @@ impl Master {
             .collect();
         agent.doubtful_executors.clear();
         for (framework_id, executor_id) in missing {
-            if self.has_live_task(id, &framework_id, &executor_id) {
+            let executor = (framework_id, executor_id);
+            if !of_named_tasks.contains(&executor) && self.has_live_task(id, &executor.0, &executor.1) {
                 if let Some(agent) = self.agents.get_mut(id) {
-                    agent.doubtful_executors.insert((framework_id, executor_id));
+                    agent.doubtful_executors.insert(executor);
                 }
             } else {
-                self.remove_executor(id, &framework_id, &executor_id);
+                self.remove_executor(id, &executor.0, &executor.1);
             }
         }
     }

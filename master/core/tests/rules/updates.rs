@@ -12,7 +12,8 @@ use mesos_proto::v0::scheduler::call::Type;
 use mesos_proto::v0::scheduler::event;
 
 use crate::actors::{
-    MODERN, Scheduler, executor_task, framework_info, register_agent, reregister_message, subscribe_call, update, uuid,
+    MODERN, Scheduler, executor_task, framework_info, register_agent, reported_task, reregister_message,
+    subscribe_call, update, uuid,
 };
 use crate::harness::{Harness, upid};
 
@@ -382,6 +383,20 @@ fn an_executor_in_doubt_lives_or_goes_with_what_the_agent_says_next() {
         assert_eq!(scene.harness.agent(&scene.agent).executors().len(), usize::from(lives));
         assert_eq!(scene.harness.agent(&scene.agent).used().is_empty(), !lives);
     }
+}
+
+/// An agent that names a task and not its executor has seen the executor end: updates that the executor left behind are
+/// no sign of life.
+#[test]
+fn an_executor_whose_tasks_are_named_without_it_has_ended() {
+    let mut scene = executor_scene();
+    let mut message = reregister_message(&scene.agent);
+    let mut task = reported_task(&scene.scheduler.id, &scene.agent, "a", TaskState::TASK_FAILED);
+    task.executor_id = Some(ExecutorId::new("e").to_proto()).into();
+    message.tasks.push(task);
+    scene.harness.receive(&scene.address.clone(), message);
+    scene.update("a", TaskState::TASK_RUNNING, 1);
+    assert_eq!(scene.harness.agent(&scene.agent).executors().len(), 0);
 }
 
 #[test]
