@@ -136,6 +136,8 @@ pub struct Core {
     pub(super) aborted: bool,
     /// Whether the next SUBSCRIBE takes the framework over from another instance.
     failover: bool,
+    /// Whether SUBSCRIBE was sent since the driver was last disconnected.
+    subscribing: bool,
     connection: u64,
     retry_bound: Duration,
     random_state: u64,
@@ -157,6 +159,7 @@ impl Core {
             connected: false,
             aborted: false,
             failover,
+            subscribing: false,
             connection: 0,
             offered_agents: BTreeMap::new(),
             known_agents: BTreeMap::new(),
@@ -217,6 +220,7 @@ impl Core {
 
     fn disconnect(&mut self) -> Vec<Effect> {
         self.connection += 1;
+        self.subscribing = false;
         let was_connected = std::mem::replace(&mut self.connected, false);
         if was_connected {
             vec![Effect::Tell(Callback::Disconnected)]
@@ -241,6 +245,7 @@ impl Core {
         let Some(master) = self.master.clone() else {
             return Vec::new();
         };
+        self.subscribing = true;
         let mut call = self.call(call::Type::SUBSCRIBE);
         let subscribe = call.subscribe.mut_or_insert_default();
         subscribe.framework_info = MessageField::some(self.config.framework.clone());
@@ -281,8 +286,8 @@ impl Core {
     }
 
     pub(super) fn registered(&mut self, id: FrameworkID, master: MasterInfo, first: Registration) -> Vec<Effect> {
-        if self.connected {
-            // The answer to a repeated SUBSCRIBE.
+        if self.connected || !self.subscribing {
+            // The answer to a repeated SUBSCRIBE, or to one that a master took before it went away.
             return Vec::new();
         }
         self.connected = true;

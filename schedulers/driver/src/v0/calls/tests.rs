@@ -284,6 +284,24 @@ fn an_error_aborts_the_driver_and_stop_still_tears_nothing_down() {
 }
 
 #[test]
+fn a_registration_from_before_the_masters_end_does_not_connect() {
+    let mut core = core();
+    connect(&mut core);
+    let effects = core.step(NOW, Input::Exited(master()));
+    let [Effect::Tell(Callback::Disconnected), Effect::SetTimer { timer, .. }] = effects[..] else {
+        panic!("{effects:?}");
+    };
+    let mut late = wire::FrameworkRegisteredMessage::new();
+    late.framework_id.mut_or_insert_default().set_value("F".into());
+    assert_eq!(received(&mut core, late.clone()), []);
+    core.step(NOW, Input::TimerElapsed(timer));
+    assert!(matches!(
+        &received(&mut core, late)[..],
+        [Effect::Tell(Callback::Registered(..))]
+    ));
+}
+
+#[test]
 fn strangers_and_late_messages_are_ignored() {
     let mut core = core();
     connect(&mut core);
