@@ -1,7 +1,7 @@
 //! A master and agents as actors of this process, on sockets of the loopback interface.
 //!
-//! For tests that need no task to run: agents started here can launch nothing, as their helper programs are elsewhere.
-//! The rules of frameworks, offers and agents are all there.
+//! Mostly for tests that need no task to run: an agent started here launches nothing unless it is told where its helper
+//! programs are.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -84,8 +84,10 @@ impl Cluster {
             format!("--resources={resources}"),
             format!("--work_dir={}", folder.join("work").display()),
             format!("--runtime_dir={}", folder.join("run").display()),
-            format!("--launcher_dir={}", folder.display()),
         ];
+        if !more.iter().any(|flag| flag.starts_with("--launcher_dir=")) {
+            flags.push(format!("--launcher_dir={}", folder.display()));
+        }
         flags.extend(more.iter().map(|&flag| flag.to_owned()));
         let (done, answer) = std::sync::mpsc::channel();
         // The thread ends only with this value.

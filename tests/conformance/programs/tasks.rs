@@ -16,7 +16,7 @@ fn launched(master: std::net::SocketAddr, task: Value) -> Scheduler {
     scheduler
 }
 
-fn with_uri(mut task: Value, uri: Value) -> Value {
+fn with_uri(mut task: Value, uri: &Value) -> Value {
     task["command"]["uris"] = json!([uri]);
     task
 }
@@ -50,7 +50,7 @@ fn a_file_that_cannot_be_fetched_fails_the_task_and_is_named() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
     let missing = site.path("missing.txt").display().to_string();
-    let task = with_uri(command_task("starving", "true"), json!({"value": missing}));
+    let task = with_uri(command_task("starving", "true"), &json!({"value": missing}));
     let mut scheduler = launched(master.address(), task);
     let status = scheduler.until("starving", "TASK_FAILED");
     let message = status["message"].as_str().unwrap_or_default();

@@ -134,8 +134,9 @@ impl Scheduler {
     ///
     /// Panics when it is not.
     pub fn call(&self, call: Value) {
-        let answer = self.try_call(call.clone());
-        assert_eq!(answer.status, 202, "{call}: {}", answer.text());
+        let told = call.to_string();
+        let answer = self.try_call(call);
+        assert_eq!(answer.status, 202, "{told}: {}", answer.text());
     }
 
     /// The next event that `pick` takes; the others stay for later.
