@@ -13,7 +13,7 @@ use mesos_registrar::MemoryStorage;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::http::registry::RegistryPage;
+use crate::http::companions::{ConstraintsPage, RegistryPage};
 use crate::http::render::Identity;
 use crate::process::MasterProcess;
 use crate::settings::{self, SettingsError};
@@ -125,6 +125,8 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
     });
     let page = RegistryPage::new(process.clone());
     node.spawn(ProcessId::Exact("registrar(1)"), move || page);
+    let page = ConstraintsPage::new(process.clone());
+    node.spawn(ProcessId::Exact("allocator"), move || page);
     Ok((process, failure))
 }
 

@@ -2,14 +2,13 @@
 //! it asks the core.
 
 mod agents;
+pub mod companions;
 mod flags;
 mod frameworks;
 mod mutation;
 pub mod operator;
-mod page;
 mod quota;
 mod redirect;
-pub mod registry;
 pub mod render;
 pub mod roles;
 pub mod scheduler;
@@ -17,6 +16,7 @@ mod state;
 pub mod streams;
 mod summary;
 mod tasks;
+mod webui;
 
 use libprocess::builtin::healthy;
 use libprocess::http::media::plain;
@@ -64,13 +64,13 @@ const ROUTES: &[Route] = &[
         path: "/",
         realm: None,
         help: "The web page.",
-        handler: Handler::Serve(|_, request, responder, _| responder.send(page::index(&request))),
+        handler: Handler::Serve(|_, request, responder, _| responder.send(webui::index(&request))),
     },
     Route {
         path: "/assets",
         realm: None,
         help: "Static files of the web page.",
-        handler: Handler::Serve(|_, request, responder, _| responder.send(page::assets(&request))),
+        handler: Handler::Serve(|_, request, responder, _| responder.send(webui::assets(&request))),
     },
     Route {
         path: "/api/v1/scheduler",

@@ -95,7 +95,11 @@ impl Subscribers {
         let Some(event) = event(core, change) else { return };
         let of = |media_type| {
             let wanted = self.open.iter().any(|subscriber| subscriber.media_type == media_type);
-            wanted.then(|| encode(&event, media_type)).unwrap_or_default()
+            if wanted {
+                encode(&event, media_type)
+            } else {
+                Default::default()
+            }
         };
         let (text, binary) = (of(MediaType::Json), of(MediaType::Protobuf));
         self.open.retain(|subscriber| {
