@@ -14,6 +14,9 @@ use std::thread;
 
 use mesos_agent_core::{CheckpointWrite, Durability};
 
+/// Checkpoints carry environments of tasks: nobody else reads them. Update logs are readable, as recorded.
+const FILE_MODE: u32 = 0o600;
+
 /// What failed: the path and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointError {
@@ -104,7 +107,7 @@ fn replace_file(path: &Path, bytes: &[u8], durability: Durability) -> io::Result
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(0o644)
+            .mode(FILE_MODE)
             .open(&temporary)?;
         file.write_all(bytes)?;
         if durability == Durability::Synced {

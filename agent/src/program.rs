@@ -9,17 +9,18 @@ use std::sync::Arc;
 use libprocess::{Node, NodeConfig, NodeError, ProcessId, ProcessRef, Upid};
 use mesos::detector::{MasterLocation, MasterLocationError};
 use mesos::flags::Flags;
-use mesos_agent_core::Agent;
+use mesos_agent_core::{Agent, Input};
 use mesos_containerizer::{Containerizer, ContainerizerError, MesosContainerizer};
 use mesos_node::{AddressError, Started, describe};
 use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
 use crate::http;
 use crate::http::state::Identity;
 use crate::process::{AgentProcess, Ended, Parts};
-use crate::settings::{self, SettingsError};
+use crate::settings::{self, Folders, SettingsError};
 
 /// Programs that an agent starts from its launcher folder.
 const LAUNCHER_PROGRAMS: &[&str] = &["mesos-containerizer", "mesos-executor", "mesos-fetcher"];
@@ -102,6 +103,13 @@ impl RunningAgent {
         ended.unwrap_or_else(|| Ended::Failed("the agent's process is gone".to_owned()))
     }
 
+    /// Asks the agent to unregister from its master, end its executors and end.
+    pub fn unregister(&self, by: &str) {
+        let by = by.to_owned();
+        self.process
+            .dispatch(move |agent, context| agent.apply(Input::UnregisterRequested { by }, context));
+    }
+
     /// Ends the agent and frees its address.
     pub async fn stop(self, mode: StopMode) {
         self.process.terminate();
@@ -148,9 +156,10 @@ async fn locate_master(flags: &Flags) -> Result<Upid, StartError> {
 fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, StartError> {
     // One agent a node: the first numbered id.
     let pid = node.pid("slave(1)");
-    let launcher_dir = launcher_dir(flags)?;
-    let config = settings::agent_config(flags, &pid, launcher_dir.clone())?;
-    let containerizer = settings::containerizer_config(flags, &pid, &launcher_dir);
+    let folders = Folders::prepare(flags)?;
+    let launcher_dir = launcher_dir(flags, &folders.work_dir)?;
+    let config = settings::agent_config(flags, &pid, &folders, launcher_dir.clone())?;
+    let containerizer = settings::containerizer_config(flags, &pid, &folders, &launcher_dir);
     let containerizer: Arc<dyn Containerizer> = Arc::new(MesosContainerizer::new(containerizer)?);
     let prepare = |what: &str| {
         let what = what.to_owned();
@@ -193,7 +202,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
 
 /// Folder of the helper programs: the flag, the folder of this executable when they lie there, or a folder of links to
 /// this executable, which is every program.
-fn launcher_dir(flags: &Flags) -> Result<PathBuf, StartError> {
+fn launcher_dir(flags: &Flags, work_dir: &Path) -> Result<PathBuf, StartError> {
     if flags.is_given("launcher_dir") {
         return Ok(PathBuf::from(flags.string("launcher_dir")));
     }
@@ -203,7 +212,7 @@ fn launcher_dir(flags: &Flags) -> Result<PathBuf, StartError> {
     if LAUNCHER_PROGRAMS.iter().all(|program| beside.join(program).is_file()) {
         return Ok(beside);
     }
-    let folder = Path::new(flags.string("work_dir")).join("libexec");
+    let folder = work_dir.join("libexec");
     std::fs::create_dir_all(&folder).map_err(prepare(folder.display().to_string()))?;
     for program in LAUNCHER_PROGRAMS {
         let link = folder.join(program);
@@ -231,12 +240,17 @@ async fn serve(flags: Flags) -> Result<(), String> {
     let node = NodeConfig::from_env().map_err(|error| describe(&error))?;
     let agent = start(&flags, node).await.map_err(|error| describe(&error))?;
     tracing::info!(upid = %agent.pid(), "agent started");
-    let failure = tokio::select! {
-        ended = agent.ended() => match ended {
-            Ended::Failed(reason) => Some(reason),
-            Ended::Asked(_) | Ended::Running => None,
-        },
-        asked = mesos_node::asked_to_end() => asked.err().map(|error| error.to_string()),
+    let cannot_wait = |error: std::io::Error| format!("cannot wait for signals: {error}");
+    let mut unregister = signal(SignalKind::user_defined1()).map_err(cannot_wait)?;
+    let failure = loop {
+        tokio::select! {
+            ended = agent.ended() => break match ended {
+                Ended::Failed(reason) => Some(reason),
+                Ended::Asked(_) | Ended::Running => None,
+            },
+            asked = mesos_node::asked_to_end() => break asked.err().map(|error| error.to_string()),
+            _ = unregister.recv() => agent.unregister("SIGUSR1"),
+        }
     };
     agent.stop(StopMode::LeaveContainers).await;
     failure.map_or(Ok(()), Err)

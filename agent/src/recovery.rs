@@ -107,8 +107,23 @@ impl Reader<'_> {
         Ok(matches!((known, boot_id()), (Some(known), Some(now)) if known != now))
     }
 
+    /// Folder of the current agent id. A link that leads nowhere is damage, not a new agent.
+    fn latest(&self) -> Recovered<Option<PathBuf>> {
+        let link = self.paths.latest_agent();
+        match fs::symlink_metadata(&link) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(RecoveryError::Read { path: link, source }),
+            Ok(_) => {}
+        }
+        let folder = fs::canonicalize(&link);
+        folder
+            .map(Some)
+            .map_err(|source| RecoveryError::Read { path: link, source })
+    }
+
     fn agent(&mut self) -> Recovered<Option<RecoveredAgent>> {
-        let Ok(folder) = fs::canonicalize(self.paths.latest_agent()) else {
+        let latest = self.latest();
+        let Some(folder) = self.forgive(latest)? else {
             return Ok(None);
         };
         let id = AgentId::new(name_of(&folder));
@@ -400,6 +415,16 @@ mod tests {
             );
             assert_eq!(fs::read(&log).expect("there"), whole);
         }
+    }
+
+    #[test]
+    fn a_link_to_the_latest_agent_that_leads_nowhere_is_damage() {
+        let (_folder, paths, _) = work_folder();
+        fs::remove_file(paths.latest_agent()).expect("there");
+        std::os::unix::fs::symlink("/no/such/agent", paths.latest_agent()).expect("linked");
+        let error = recover(&paths, Strictness::Strict).expect_err("damaged");
+        assert!(error.to_string().contains("slaves/latest"), "{error}");
+        assert_eq!(recover(&paths, Strictness::Lenient).expect("skipped").errors, 1);
     }
 
     #[test]

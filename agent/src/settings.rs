@@ -12,6 +12,53 @@ use thiserror::Error;
 
 use crate::machine;
 
+/// Search path of executors when the agent itself has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The agent's folders, absolute: helpers run with other working directories.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// State that survives a restart.
+    pub work_dir: PathBuf,
+    /// State that a reboot may take.
+    pub runtime_dir: PathBuf,
+}
+
+impl Folders {
+    /// Makes the folders of the flags and finds their absolute paths.
+    ///
+    /// # Errors
+    ///
+    /// Names the flag whose folder cannot be had.
+    pub fn prepare(flags: &Flags) -> Result<Self, SettingsError> {
+        let absolute = |flag: &'static str, path: &Path| {
+            let made = std::fs::create_dir_all(path).and_then(|()| path.canonicalize());
+            made.map_err(|error| SettingsError {
+                flag,
+                value: path.display().to_string(),
+                reason: error.to_string(),
+            })
+        };
+        Ok(Self {
+            work_dir: absolute("work_dir", Path::new(flags.string("work_dir")))?,
+            runtime_dir: absolute("runtime_dir", &runtime_dir(flags))?,
+        })
+    }
+}
+
+/// What executors inherit of the agent's environment: everything that does not speak to the agent itself.
+fn base_environment() -> Vec<(String, String)> {
+    let own =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables: Vec<(String, String)> = own
+        .filter(|(name, _)| !name.starts_with("MESOS_") && !name.starts_with("LIBPROCESS_"))
+        .collect();
+    if !variables.iter().any(|(name, _)| name == "PATH") {
+        variables.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+    }
+    variables
+}
+
 /// A flag whose value cannot be used although it has the right form.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("flag --{flag}='{value}': {reason}")]
@@ -29,7 +76,7 @@ pub struct SettingsError {
 /// # Errors
 ///
 /// Names the flag whose resources or attributes cannot be read.
-pub fn agent_info(flags: &Flags, pid: &Upid) -> Result<SlaveInfo, SettingsError> {
+pub fn agent_info(flags: &Flags, pid: &Upid, work_dir: &Path) -> Result<SlaveInfo, SettingsError> {
     let mut info = SlaveInfo::new();
     info.set_hostname(mesos_node::hostname(flags, *pid.address().ip()));
     info.set_port(i32::from(pid.address().port()));
@@ -39,7 +86,6 @@ pub fn agent_info(flags: &Flags, pid: &Upid) -> Result<SlaveInfo, SettingsError>
         value: text.to_owned(),
         reason,
     };
-    let work_dir = Path::new(flags.string("work_dir"));
     let resources = machine::complete_resources(text, flags.string("default_role"), work_dir);
     info.resources = resources.map_err(|error| wrong(error.to_string()))?.to_protobuf();
     if let Some(text) = flags.text("attributes") {
@@ -59,9 +105,15 @@ pub fn agent_info(flags: &Flags, pid: &Upid) -> Result<SlaveInfo, SettingsError>
 /// # Errors
 ///
 /// Names the flag whose value is out of bounds.
-pub fn agent_config(flags: &Flags, pid: &Upid, launcher_dir: PathBuf) -> Result<AgentConfig, SettingsError> {
-    let info = agent_info(flags, pid)?;
-    let mut config = AgentConfig::new(pid.clone(), info, PathBuf::from(flags.string("work_dir")));
+pub fn agent_config(
+    flags: &Flags,
+    pid: &Upid,
+    folders: &Folders,
+    launcher_dir: PathBuf,
+) -> Result<AgentConfig, SettingsError> {
+    let info = agent_info(flags, pid, &folders.work_dir)?;
+    let mut config = AgentConfig::new(pid.clone(), info, folders.work_dir.clone());
+    config.base_environment = base_environment();
     config.launcher_dir = launcher_dir;
     config.sandbox_directory = PathBuf::from(flags.string("sandbox_directory"));
     config.registration_backoff_factor = flags.duration("registration_backoff_factor");
@@ -98,10 +150,10 @@ pub fn agent_config(flags: &Flags, pid: &Upid, launcher_dir: PathBuf) -> Result<
 
 /// Settings of the containerizer.
 #[must_use]
-pub fn containerizer_config(flags: &Flags, pid: &Upid, launcher_dir: &Path) -> Config {
+pub fn containerizer_config(flags: &Flags, pid: &Upid, folders: &Folders, launcher_dir: &Path) -> Config {
     Config {
-        work_dir: PathBuf::from(flags.string("work_dir")),
-        runtime_dir: runtime_dir(flags),
+        work_dir: folders.work_dir.clone(),
+        runtime_dir: folders.runtime_dir.clone(),
         helper: HelperCommand::in_launcher_dir(launcher_dir),
         isolation: flags.string("isolation").to_owned(),
         switch_user: flags.bool("switch_user"),
@@ -111,8 +163,7 @@ pub fn containerizer_config(flags: &Flags, pid: &Upid, launcher_dir: &Path) -> C
 }
 
 /// Folder of what a reboot may take: the flag, or a folder of this user.
-#[must_use]
-pub fn runtime_dir(flags: &Flags) -> PathBuf {
+fn runtime_dir(flags: &Flags) -> PathBuf {
     if flags.is_given("runtime_dir") {
         return PathBuf::from(flags.string("runtime_dir"));
     }

@@ -37,7 +37,7 @@ async fn up(flags: Flags) -> Result<(), String> {
             );
             // A closed standard output is no reason to end the cluster.
             drop(std::io::stdout().flush());
-            wait(&master, &agents).await
+            wait(&master, &mut agents).await
         }
         Err(error) => Err(error),
     };
@@ -123,19 +123,32 @@ fn read(set: &FlagSet, arguments: Vec<String>) -> Result<Flags, String> {
     }
 }
 
-/// Waits for an interrupt, or for a part that ends by itself.
-async fn wait(master: &RunningMaster, agents: &[RunningAgent]) -> Result<(), String> {
-    let any_agent = async {
-        let ends: Vec<_> = agents.iter().map(|agent| Box::pin(agent.ended())).collect();
-        let (ended, _, _) = futures_util::future::select_all(ends).await;
-        ended
-    };
-    tokio::select! {
-        asked = mesos_node::asked_to_end() => asked.map_err(|error| format!("cannot wait for signals: {error}")),
-        reason = master.failed() => Err(format!("the master ended: {reason}")),
-        ended = any_agent => match ended {
-            Ended::Failed(reason) => Err(format!("an agent ended: {reason}")),
-            Ended::Asked(_) | Ended::Running => Ok(()),
-        },
+/// Waits for an interrupt or the end of the master. An agent that ends leaves the others running.
+async fn wait(master: &RunningMaster, agents: &mut Vec<RunningAgent>) -> Result<(), String> {
+    loop {
+        let (ended, number) = tokio::select! {
+            asked = mesos_node::asked_to_end() => {
+                return asked.map_err(|error| format!("cannot wait for signals: {error}"));
+            }
+            reason = master.failed() => return Err(format!("the master ended: {reason}")),
+            ended = any_ended(agents) => ended,
+        };
+        let agent = agents.remove(number);
+        match ended {
+            Ended::Failed(reason) => println!("  ended     {}: {reason}", agent.pid()),
+            Ended::Asked(reason) => println!("  ended     {}, as asked: {reason}", agent.pid()),
+            Ended::Running => {}
+        }
+        agent.stop(StopMode::DestroyContainers).await;
+        if agents.is_empty() {
+            return Err("no agent is left".to_owned());
+        }
     }
+}
+
+/// Waits until some agent has ended and gives its place.
+async fn any_ended(agents: &[RunningAgent]) -> (Ended, usize) {
+    let ends: Vec<_> = agents.iter().map(|agent| Box::pin(agent.ended())).collect();
+    let (ended, number, _) = futures_util::future::select_all(ends).await;
+    (ended, number)
 }

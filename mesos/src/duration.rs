@@ -118,7 +118,13 @@ pub fn from_seconds(seconds: f64) -> Option<Duration> {
     reason = "what is printed with a fraction has at most 15 digits"
 )]
 pub fn to_text(duration: Duration) -> String {
-    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    // Signed nanoseconds are what can be read back.
+    const LONGEST: u64 = i64::MAX as u64;
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(LONGEST);
+    if nanos > LONGEST - LONGEST / 1_000_000_000 {
+        // A fraction this close to the bound may be rounded beyond it.
+        return format!("{nanos}ns");
+    }
     // The largest unit not above the duration; zero counts in nanoseconds.
     let size = UNITS.iter().rposition(|(_, length)| nanos >= *length).unwrap_or(0);
     let (name, length) = if nanos % UNITS[size].1 == 0 {
@@ -141,6 +147,15 @@ pub fn to_text(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_durations_are_read_back() {
+        let longest = Duration::from_nanos(i64::MAX.unsigned_abs());
+        for duration in [longest, longest - Duration::from_nanos(1), longest / 2, Duration::MAX] {
+            let text = to_text(duration);
+            assert!(parse(&text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn every_unit_is_read() {

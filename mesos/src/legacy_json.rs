@@ -103,7 +103,11 @@ pub fn write_full(json: &mut String, resources: &Resources) {
 /// The role that the first of these resources is allocated to.
 #[must_use]
 pub fn allocation_role(messages: &[pb::Resource]) -> Option<&str> {
-    messages.first()?.allocation_info.as_ref().map(pb::resource::AllocationInfo::role)
+    messages
+        .first()?
+        .allocation_info
+        .as_ref()
+        .map(pb::resource::AllocationInfo::role)
 }
 
 #[cfg(test)]

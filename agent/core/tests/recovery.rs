@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use mesos::Message;
 use mesos_agent_core::recovery::RecoveredState;
-use mesos_agent_core::{Agent, AgentConfig, AgentState, AgentTimer, Effect, ExecutorState, Input, RecoverMode};
+use mesos_agent_core::{
+    Agent, AgentConfig, AgentState, AgentTimer, Effect, ExecutorState, Input, RecoverMode, ShutdownReason,
+};
 use mesos_proto::v0::executor::event::Type as EventType;
 use mesos_proto::v0::mesos as pb;
 use pb::TaskState;
@@ -292,4 +294,59 @@ fn the_order_of_steps_does_not_depend_on_anything_but_the_inputs() {
     let now = libprocess_types::Time::from_secs_f64(1.0);
     let (one, other) = (Agent::new(build::config(), now), Agent::new(config, now));
     assert_ne!(one.resource_version(), other.resource_version());
+}
+
+#[test]
+fn other_resources_or_attributes_than_before_end_the_agent() {
+    let mut old = Bench::registered();
+    old.running_task("t1", "e1");
+    for named in ["resources", "attributes"] {
+        let mut config = build::config();
+        if named == "resources" {
+            config.info.resources.push(build::scalar("gpus", 1.0, None));
+        } else {
+            let mut attribute = pb::Attribute::new();
+            attribute.set_name("rack".to_owned());
+            attribute.set_type(pb::value::Type::TEXT);
+            attribute.text.mut_or_insert_default().set_value("r1".to_owned());
+            config.info.attributes.push(attribute);
+        }
+        let (mut bench, state) = restarted(&old, config);
+        let effects = bench.step(Input::Recovered(Box::new(state)));
+        let [
+            Effect::Shutdown {
+                reason: ShutdownReason::Failed { message },
+            },
+        ] = &effects[..]
+        else {
+            panic!("{effects:?}");
+        };
+        assert!(
+            message.contains(named) && message.contains("slaves/latest"),
+            "{message}"
+        );
+        assert_eq!(bench.agent.state(), AgentState::Terminating);
+    }
+}
+
+#[test]
+fn executors_inherit_what_the_agent_runs_with_under_what_it_sets() {
+    let mut config = build::config();
+    config.base_environment = vec![
+        ("PATH".to_owned(), "/bin".to_owned()),
+        ("LIBPROCESS_PORT".to_owned(), "9".to_owned()),
+    ];
+    let mut bench = Bench::new(config);
+    bench.step(Input::Recovered(Box::default()));
+    bench.step(Input::MasterDetected(Some(master())));
+    bench.register();
+    bench.running_task("t1", "e1");
+    let environment = &bench.launches[0].environment;
+    let value = |name: &str| {
+        environment
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    assert_eq!((value("PATH"), value("LIBPROCESS_PORT")), (Some("/bin"), Some("0")));
 }

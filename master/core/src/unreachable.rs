@@ -264,11 +264,11 @@ impl Master {
         let aware = framework.capabilities.partition_aware;
         let (state, reason) = match departure {
             Departure::Unreachable(_) => (TaskState::TASK_UNREACHABLE, Reason::REASON_SLAVE_REMOVED),
-            Departure::Gone if aware => (
+            Departure::Gone => (
                 TaskState::TASK_GONE_BY_OPERATOR,
                 Reason::REASON_SLAVE_REMOVED_BY_OPERATOR,
             ),
-            Departure::Gone | Departure::Removed => (TaskState::TASK_LOST, Reason::REASON_SLAVE_REMOVED),
+            Departure::Removed => (TaskState::TASK_LOST, Reason::REASON_SLAVE_REMOVED),
         };
         let verdict = Verdict::new(status::for_capability(aware, state), reason, cause);
         let mut update = status::update(self.now, &Subject::known(task), &verdict);

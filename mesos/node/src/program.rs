@@ -55,7 +55,7 @@ pub fn main<F: Future<Output = Result<(), String>>>(program: &str, serve: F) -> 
     }
 }
 
-/// Waits for an interrupt or a request to terminate.
+/// Waits for an interrupt, a request to terminate or the end of the terminal.
 ///
 /// # Errors
 ///
@@ -63,9 +63,12 @@ pub fn main<F: Future<Output = Result<(), String>>>(program: &str, serve: F) -> 
 pub async fn asked_to_end() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // The terminal was closed: nobody is left to ask.
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
     Ok(())
 }

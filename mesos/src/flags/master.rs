@@ -35,8 +35,7 @@ const NO_FIREWALL: &str = environment::NO_FIREWALL;
 const NO_RATE_LIMITS: &str = "the messages of frameworks are not limited yet";
 const NO_MODULES: &str = environment::NO_MODULES;
 const NO_NETWORK_ISOLATOR: &str = "the isolator that needs the limit is not there yet";
-const NO_EVENT_STREAM: &str = "the event stream for operators is not there yet";
-const NO_REGISTRY_GC: &str = "entries of unreachable and gone agents are not pruned yet";
+const MEMORY_IS_QUICK: &str = "the registry is kept in memory, there is nothing to wait for";
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
 const NO_DOMAINS: &str = environment::NO_DOMAINS;
@@ -59,8 +58,8 @@ pub static TABLE: &[FlagSpec] = flags! {
         "replicas needed for the log; majority of masters";
     "zk_session_timeout": Duration = Is("10secs"), RefusedUnless(&[], NO_ZOOKEEPER), Any, "ZooKeeper session timeout";
     "registry_strict": Bool = Is("false"), Works, Checked(checks::not_true, "false"), "obsolete; true is refused";
-    "registry_fetch_timeout": Duration = Is("1mins"), Works, Any, "limit for reading the registry at recovery";
-    "registry_store_timeout": Duration = Is("20secs"), Works, Any, "limit for one registry write";
+    "registry_fetch_timeout": Duration = Is("1mins"), RefusedUnless(&[], MEMORY_IS_QUICK), Any, "limit for reading the registry at recovery";
+    "registry_store_timeout": Duration = Is("20secs"), RefusedUnless(&[], MEMORY_IS_QUICK), Any, "limit for one registry write";
     "log_auto_initialize": Bool = Is("true"), RefusedUnless(&[], NO_LOG), Any,
         "initialize an empty replicated log automatically";
     "agent_reregister_timeout" | "slave_reregister_timeout": Duration = Is("10mins"), Works, AtLeast("10mins"),
@@ -127,18 +126,18 @@ pub static TABLE: &[FlagSpec] = flags! {
         "HTTP authenticators of the two realms";
     "http_framework_authenticators": Text = Unset, RefusedUnless(&["basic"], NO_AUTHENTICATION), Any,
         "HTTP authenticator of the scheduler realm";
-    "max_operator_event_stream_subscribers": Uint = Is("1000"), RefusedUnless(&[], NO_EVENT_STREAM), Any,
+    "max_operator_event_stream_subscribers": Uint = Is("1000"), Works, Any,
         "most operator event streams at once";
     "max_completed_frameworks": Uint = Is("50"), Works, Any, "finished frameworks remembered";
     "max_completed_tasks_per_framework": Uint = Is("1000"), Works, Any, "finished tasks remembered per framework";
     "max_unreachable_tasks_per_framework": Uint = Is("1000"), Works, Any, "unreachable tasks remembered per framework";
     "master_contender": Text = Unset, RefusedUnless(&[], NO_MODULES), Any, "contender module";
     "master_detector": Text = Unset, RefusedUnless(&[], NO_MODULES), Any, "detector module";
-    "registry_gc_interval": Duration = Is("15mins"), RefusedUnless(&[], NO_REGISTRY_GC), Any,
+    "registry_gc_interval": Duration = Is("15mins"), Works, AboveZero,
         "how often old unreachable and gone entries are pruned";
-    "registry_max_agent_age": Duration = Is("2weeks"), RefusedUnless(&[], NO_REGISTRY_GC), Any,
+    "registry_max_agent_age": Duration = Is("2weeks"), Works, Any,
         "age at which such entries may go";
-    "registry_max_agent_count": Uint = Is("102400"), RefusedUnless(&[], NO_REGISTRY_GC), Any, "entries kept at most";
+    "registry_max_agent_count": Uint = Is("102400"), Works, Any, "entries kept at most";
     "ip": Text = Unset, Works, Checked(checks::ipv4, "an IPv4 address"), "address to listen on";
     "port": Uint16 = Is("5050"), Works, Any, "port to listen on";
     "advertise_ip": Text = Unset, Works, Checked(checks::ipv4, "an IPv4 address"), "address told to others";

@@ -74,7 +74,7 @@ fn install(folder: &Path, environment: &Path, program: &Path) -> Result<(), Pyth
         &folder.join("probe").display().to_string(),
         "six==1.17.0",
     ]))
-    .map_err(|error| PythonError::Unreachable(format!("{error:?}")))?;
+    .map_err(unreachable_or_broken)?;
     step(&mut pip(&[
         "install",
         "cython<3",
@@ -109,6 +109,22 @@ fn install(folder: &Path, environment: &Path, program: &Path) -> Result<(), Pyth
     )?;
     step(pip(&["install", "--no-deps", "--no-build-isolation"]).arg(&unpacked))?;
     step(&mut pip(&["install", "--no-deps", "pymesos==0.3.15"]))
+}
+
+/// A registry that cannot be reached shows in what pip says of its connections; anything else is a failure.
+fn unreachable_or_broken(error: PythonError) -> PythonError {
+    const SIGNS: [&str; 4] = [
+        "NewConnectionError",
+        "Connection refused",
+        "name resolution",
+        "timed out",
+    ];
+    match error {
+        PythonError::Broken(reason) if SIGNS.iter().any(|sign| reason.contains(sign)) => {
+            PythonError::Unreachable(reason)
+        }
+        other => other,
+    }
 }
 
 fn step(command: &mut Command) -> Result<(), PythonError> {
