@@ -2,6 +2,7 @@
 
 mod cluster;
 mod exchange;
+mod files;
 mod shape;
 
 use std::collections::BTreeMap;
