@@ -360,7 +360,7 @@ impl AgentProcess {
 
     fn adopt(&self, state: mesos_agent_core::recovery::RecoveredState, context: &mut Context<Self>) {
         let known = recoverable(&state, self.core.paths());
-        let adopted = self.containerizer.recover(known.clone());
+        let adopted = self.containerizer.recover(known);
         context.run_async(adopted, move |agent, result, context| {
             if let Err(error) = result {
                 let message = format!("cannot recover containers: {}", describe(&error));
@@ -379,12 +379,21 @@ impl AgentProcess {
             agent.apply(Input::Recovered(Box::new(state)), context);
             sandboxes::attach_all(&agent.files, &agent.core);
             agent.tally.recovered(agent.core.started(), context.now());
-            for container in known {
-                agent.watch(container.container_id, context);
+            // Also those that cannot be adopted: the agent died before their process was known, and their wait ends
+            // at once.
+            for container_id in agent.containers_of_executors() {
+                agent.watch(container_id, context);
             }
             let master = agent.master.clone();
             agent.apply(Input::MasterDetected(Some(master)), context);
         });
+    }
+
+    /// Containers of all executors whose end is not known yet.
+    fn containers_of_executors(&self) -> Vec<ContainerId> {
+        let executors = self.core.frameworks().flat_map(mesos_agent_core::Framework::executors);
+        let open = executors.filter(|executor| executor.state() != mesos_agent_core::ExecutorState::Terminated);
+        open.map(|executor| executor.container_id().clone()).collect()
     }
 
     fn next_id(&mut self) -> u64 {
