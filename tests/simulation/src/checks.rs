@@ -28,7 +28,7 @@ pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
     for agent in core.agents().values() {
         let tasks = agent.tasks().iter().flat_map(|(framework, tasks)| {
             let framework = core.frameworks().get(framework);
-            let known = framework.map(|framework| framework.tasks());
+            let known = framework.map(mesos_master_core::Framework::tasks);
             tasks.iter().filter_map(move |task| known?.get(task))
         });
         let live = tasks.filter(|task| !task.is_terminal());
@@ -49,7 +49,7 @@ pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
 /// Says what does not hold.
 pub fn check_agent(agent: &AgentHost) -> Result<(), Failure> {
     let Some(core) = agent.core() else { return Ok(()) };
-    let executors = core.frameworks().flat_map(|framework| framework.executors());
+    let executors = core.frameworks().flat_map(mesos_agent_core::Framework::executors);
     let running = executors.filter(|executor| executor.state() != ExecutorState::Terminated);
     let resources = running.flat_map(|executor| {
         let own = executor.info().resources.iter();
@@ -138,7 +138,7 @@ pub fn describe_unsettled(master: &MasterHost, agents: &[AgentHost], frameworks:
         );
         let Some(core) = agent.core() else { continue };
         let _ = write!(text, ", {:?}", core.state());
-        for executor in core.frameworks().flat_map(|framework| framework.executors()) {
+        for executor in core.frameworks().flat_map(mesos_agent_core::Framework::executors) {
             let tasks = executor.queued_tasks().count() + executor.launched_tasks().count();
             let unacknowledged: Vec<_> = executor.terminated_tasks().map(|task| task.task_id.value()).collect();
             let _ = write!(

@@ -57,7 +57,7 @@ impl Cluster {
     /// A cluster in which nothing runs yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut random = SeededRandom::new(seed ^ 0x5eed_0f_c1a5_7e12);
+        let mut random = SeededRandom::new(seed ^ 0x005e_ed0f_c1a5_7e12);
         let weather = Weather::draw(&mut random);
         let net = Net::new(
             World::new(seed, Faults::default()),
@@ -230,7 +230,7 @@ impl Cluster {
     fn alarm(&mut self, owner: &Upid, alarm: Alarm) -> Result<(), Failure> {
         match alarm {
             Alarm::SameHost { from, message } => self.receive(owner, from, Arc::unwrap_or_clone(message)),
-            Alarm::Fate(fate) => self.strike(fate),
+            Alarm::Fate(fate) => self.strike(&fate),
             Alarm::Master(_) | Alarm::RegistryStored(_) => self.master.alarm(alarm, &mut self.net),
             Alarm::Scheduler(timer) => match self.framework_at(owner) {
                 Some(number) => self.frameworks[number].elapsed(timer, &mut self.net),
@@ -260,9 +260,9 @@ impl Cluster {
     }
 
     /// Lets a misfortune happen, or end.
-    fn strike(&mut self, fate: Fate) -> Result<(), Failure> {
+    fn strike(&mut self, fate: &Fate) -> Result<(), Failure> {
         let master = self.master.upid().address();
-        match fate {
+        match *fate {
             Fate::Draw => return self.draw(),
             Fate::BreakToAgent(number) => {
                 let agent = self.agents[number].upid().address();
@@ -313,7 +313,7 @@ impl Cluster {
             | Fate::CrashScheduler(..)
             | Fate::StartScheduler(_)
             | Fate::CrashMaster(_)
-            | Fate::StartMaster => return self.strike_process(&fate),
+            | Fate::StartMaster => return self.strike_process(fate),
         }
         Ok(())
     }
@@ -355,7 +355,7 @@ impl Cluster {
         self.trace.note(self.net.now(), &format!("{fate:?}"));
         let after = self.random.duration(Duration::from_millis(100), self.weather.pause_max);
         self.net.later(after, Fate::Draw);
-        self.strike(fate)
+        self.strike(&fate)
     }
 
     /// Ends what goes wrong. Messages that were lost silently leave views that differ: one break of every connection
@@ -376,12 +376,12 @@ impl Cluster {
         let deadline = self.net.now() + Duration::from_secs(2);
         self.pass(deadline, |_| false)?;
         for number in 0..AGENTS {
-            self.strike(Fate::BreakToAgent(number))?;
-            self.strike(Fate::BreakFromAgent(number))?;
+            self.strike(&Fate::BreakToAgent(number))?;
+            self.strike(&Fate::BreakFromAgent(number))?;
         }
         for number in 0..FRAMEWORKS {
-            self.strike(Fate::BreakToScheduler(number))?;
-            self.strike(Fate::BreakFromScheduler(number))?;
+            self.strike(&Fate::BreakToScheduler(number))?;
+            self.strike(&Fate::BreakFromScheduler(number))?;
         }
         Ok(())
     }

@@ -232,7 +232,7 @@ impl FrameworkHost {
                 self.info.id = Some(id).into();
             }
             Callback::ResourceOffers(offers) => {
-                for offer in offers {
+                for offer in &offers {
                     let call = self.answer(offer);
                     calls.push(call);
                 }
@@ -254,13 +254,13 @@ impl FrameworkHost {
         Ok(())
     }
 
-    fn answer(&mut self, offer: pb::Offer) -> ApiCall {
+    fn answer(&mut self, offer: &pb::Offer) -> ApiCall {
         let mut filters = pb::Filters::new();
         #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
         filters.set_refuse_seconds(self.random.below(4) as f64);
         let id = offer.id.clone().unwrap_or_default();
         let tasks = if self.launching && !self.random.chance(300_000) {
-            self.tasks_for(&offer)
+            self.tasks_for(offer)
         } else {
             Vec::new()
         };
