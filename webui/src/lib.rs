@@ -25,7 +25,10 @@ pub struct Asset {
 pub fn asset(path: &str) -> Option<Asset> {
     let path = if path.is_empty() { "index.html" } else { path };
     let file = Assets::get(path)?;
-    Some(Asset { content_type: content_type(path), bytes: file.data })
+    Some(Asset {
+        content_type: content_type(path),
+        bytes: file.data,
+    })
 }
 
 fn content_type(path: &str) -> &'static str {
