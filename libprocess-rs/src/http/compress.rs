@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn bombs_stop_at_the_limit() {
         let bomb = gzip(&vec![0; 8 * 1024 * 1024]).expect("memory");
-        assert!(bomb.len() < 64 * 1024);
+        // How small exactly depends on the compressor that the build has.
+        assert!(bomb.len() < 8 * 1024 * 1024 / 50);
         assert_eq!(inflate(&bomb, 1024), Err(InflateError::TooLarge { limit_bytes: 1024 }));
     }
 
