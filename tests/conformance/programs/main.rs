@@ -2,6 +2,7 @@
 
 mod abuse;
 mod clients;
+mod endings;
 mod life;
 mod partition;
 mod restart;

@@ -118,16 +118,37 @@ impl Program {
         self.restart_with(&[]);
     }
 
-    /// Starts it again at the same address with the same flags and some more.
+    /// Starts it again at the same address; a flag given here counts instead of the one before.
     ///
     /// # Panics
     ///
     /// Panics with its log when it does not come up.
     pub fn restart_with(&mut self, flags: &[&str]) {
         self.crash();
+        *self = Self::start(self.command_with(flags), self.address.port(), self.log.clone());
+    }
+
+    /// Starts it again with flags that let it end by itself, and waits for that.
+    ///
+    /// # Panics
+    ///
+    /// Panics with its log when it does not end.
+    pub fn restart_to_its_end(&mut self, flags: &[&str]) -> ExitStatus {
+        self.crash();
+        let file = OpenOptions::new().append(true).open(&self.log).expect("a log file");
+        self.child = spawn(&self.command_with(flags), self.address.port(), file);
+        self.wait()
+            .unwrap_or_else(|| panic!("still running; log:\n{}", self.log()))
+    }
+
+    fn command_with(&self, flags: &[&str]) -> Vec<String> {
         let mut command = self.command.clone();
-        command.extend(flags.iter().map(|&flag| flag.to_owned()));
-        *self = Self::start(command, self.address.port(), self.log.clone());
+        for flag in flags {
+            let name = flag.split_once('=').map_or(*flag, |(name, _)| name);
+            command.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+            command.push((*flag).to_owned());
+        }
+        command
     }
 
     /// Waits for its end.
