@@ -192,9 +192,9 @@ impl Master {
         reconciliations
     }
 
-    /// Forgets executors that the agent does not have. One whose tasks are still open may have been launched after the
-    /// agent wrote its message: it is doubted, and forgotten when the agent disowns its last task. One with a task that
-    /// the agent names was launched before, and has ended since.
+    /// Forgets executors that the agent does not have. One with open tasks that the agent does not name may have been
+    /// launched after the agent wrote its message: it is doubted until one of these tasks shows life, and forgotten when
+    /// the agent disowns the last of them.
     fn forget_missing_executors(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
         let reported: BTreeSet<(FrameworkId, ExecutorId)> = message
             .executor_infos
@@ -206,13 +206,10 @@ impl Master {
                 )
             })
             .collect();
-        let of_named_tasks: BTreeSet<(FrameworkId, ExecutorId)> = message
+        let named: BTreeSet<(FrameworkId, TaskId)> = message
             .tasks
             .iter()
-            .filter_map(|task| {
-                let executor = ExecutorId::from(task.executor_id.as_ref()?);
-                Some((FrameworkId::from(&*task.framework_id), executor))
-            })
+            .map(|task| (FrameworkId::from(&*task.framework_id), TaskId::from(&*task.task_id)))
             .collect();
         let Some(agent) = self.agents.get_mut(id) else { return };
         let missing: Vec<(FrameworkId, ExecutorId)> = agent
@@ -227,13 +224,12 @@ impl Master {
             .collect();
         agent.doubtful_executors.clear();
         for (framework_id, executor_id) in missing {
-            let executor = (framework_id, executor_id);
-            if !of_named_tasks.contains(&executor) && self.has_live_task(id, &executor.0, &executor.1) {
-                if let Some(agent) = self.agents.get_mut(id) {
-                    agent.doubtful_executors.insert(executor);
-                }
-            } else {
-                self.remove_executor(id, &executor.0, &executor.1);
+            let mut open = self.live_tasks(id, &framework_id, &executor_id);
+            open.retain(|task_id| !named.contains(&(framework_id.clone(), task_id.clone())));
+            if open.is_empty() {
+                self.remove_executor(id, &framework_id, &executor_id);
+            } else if let Some(agent) = self.agents.get_mut(id) {
+                agent.doubtful_executors.insert((framework_id, executor_id), open);
             }
         }
     }

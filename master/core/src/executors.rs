@@ -1,5 +1,6 @@
 //! Custom executors on agents, and messages to and from them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use libprocess_types::Upid;
@@ -70,6 +71,16 @@ impl Master {
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,
     ) -> bool {
+        !self.live_tasks(agent_id, framework_id, executor_id).is_empty()
+    }
+
+    /// Tasks of an executor that have not ended, as far as is known here.
+    pub(crate) fn live_tasks(
+        &self,
+        agent_id: &AgentId,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+    ) -> BTreeSet<TaskId> {
         let tasks = self
             .agents
             .get(agent_id)
@@ -78,7 +89,9 @@ impl Master {
             .into_iter()
             .flatten()
             .filter_map(|task_id| self.task(framework_id, task_id))
-            .any(|task| task.executor_id.as_ref() == Some(executor_id) && !is_terminal(task.state()))
+            .filter(|task| task.executor_id.as_ref() == Some(executor_id) && !is_terminal(task.state()))
+            .map(|task| task.id.clone())
+            .collect()
     }
 
     /// A task's executor is in doubt since the agent came back without it. A sign of life ends the doubt; the agent
@@ -95,10 +108,11 @@ impl Master {
             return;
         };
         let executor = (framework_id.clone(), executor_id.clone());
-        if !agent.doubtful_executors.contains(&executor) {
+        let Some(open) = agent.doubtful_executors.get(&executor) else {
             return;
-        }
-        if status.source() == Source::SOURCE_EXECUTOR {
+        };
+        // Updates of other tasks may be what an earlier run of the executor left behind.
+        if status.source() == Source::SOURCE_EXECUTOR && open.contains(task_id) {
             agent.doubtful_executors.remove(&executor);
         } else if is_terminal(status.state()) && !self.has_live_task(&agent_id, framework_id, &executor_id) {
             self.remove_executor(&agent_id, framework_id, &executor_id);

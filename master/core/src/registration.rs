@@ -183,7 +183,7 @@ impl Master {
             used: BTreeMap::new(),
             tasks: BTreeMap::new(),
             executors: BTreeMap::new(),
-            doubtful_executors: BTreeSet::new(),
+            doubtful_executors: BTreeMap::new(),
             offers: BTreeSet::new(),
             killed_tasks: BTreeMap::new(),
             observer,

@@ -40,8 +40,8 @@ pub struct Agent {
     pub(crate) used: BTreeMap<FrameworkId, Resources>,
     pub(crate) tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
     pub(crate) executors: BTreeMap<FrameworkId, BTreeMap<ExecutorId, Arc<ExecutorInfo>>>,
-    /// Executors with open tasks that the agent did not report when it came back.
-    pub(crate) doubtful_executors: BTreeSet<(FrameworkId, ExecutorId)>,
+    /// Executors that the agent did not report when it came back, with the open tasks of theirs that it did not either.
+    pub(crate) doubtful_executors: BTreeMap<(FrameworkId, ExecutorId), BTreeSet<TaskId>>,
     pub(crate) offers: BTreeSet<OfferId>,
     /// Tasks whose kill was asked and that have not ended: asked again when the agent comes back.
     pub(crate) killed_tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,

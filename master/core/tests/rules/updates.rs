@@ -399,6 +399,18 @@ fn an_executor_whose_tasks_are_named_without_it_has_ended() {
     assert_eq!(scene.harness.agent(&scene.agent).executors().len(), 0);
 }
 
+/// The agent may name an older task of the same executor id while a launch is on its way: that one is still doubted.
+#[test]
+fn an_older_task_of_an_executor_does_not_end_the_next_launch() {
+    let mut scene = executor_scene();
+    let mut message = reregister_message(&scene.agent);
+    let mut older = reported_task(&scene.scheduler.id, &scene.agent, "older", TaskState::TASK_FAILED);
+    older.executor_id = Some(ExecutorId::new("e").to_proto()).into();
+    message.tasks.push(older);
+    scene.harness.receive(&scene.address.clone(), message);
+    assert_eq!(scene.harness.agent(&scene.agent).executors().len(), 1);
+}
+
 #[test]
 fn messages_go_both_ways() {
     let mut scene = executor_scene();
