@@ -9,6 +9,7 @@
 mod operation;
 mod operations;
 mod registrar;
+mod roles;
 mod storage;
 
 pub use operation::{Operation, OperationError, Outcome};

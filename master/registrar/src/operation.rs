@@ -1,10 +1,11 @@
 //! Changes of the registry, each one small object.
 
 use mesos::ids::AgentId;
-use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
+use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo, WeightInfo};
+use mesos_proto::v0::quota::QuotaConfig;
 use thiserror::Error;
 
-use crate::{Registry, operations};
+use crate::{Registry, operations, roles};
 
 /// One change of the registry.
 ///
@@ -44,6 +45,11 @@ pub enum Operation {
         /// Agents whose gone entry goes.
         gone: Vec<AgentId>,
     },
+    /// Sets the weights of these roles.
+    UpdateWeights(Vec<WeightInfo>),
+    /// Sets the quota of these roles. One that guarantees and limits nothing takes the role's entry out. While quota is
+    /// stored, only masters that know this form of it may lead.
+    UpdateQuota(Vec<QuotaConfig>),
 }
 
 /// What an applied operation did.
@@ -93,6 +99,8 @@ impl Operation {
             Self::MarkAgentGone { agent_id, since } => operations::mark_agent_gone(registry, agent_id, since),
             Self::RemoveAgent(agent_id) => operations::remove_agent(registry, agent_id),
             Self::Prune { unreachable, gone } => Ok(operations::prune(registry, unreachable, gone)),
+            Self::UpdateWeights(weights) => Ok(roles::update_weights(registry, weights)),
+            Self::UpdateQuota(configs) => Ok(roles::update_quota(registry, configs)),
         }
     }
 }
