@@ -1,6 +1,6 @@
 //! What the master is told at its start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesos_proto::v0::mesos::MasterInfo;
@@ -45,6 +45,8 @@ pub struct MasterConfig {
     pub root_submissions: bool,
     /// The roles that frameworks may use (`--roles`); `None` allows any.
     pub role_whitelist: Option<BTreeSet<String>>,
+    /// Weights of roles while the registry has none (`--weights`).
+    pub weights: BTreeMap<String, f64>,
     /// Whether agents without a fault domain are refused (`--require_agent_domain`).
     pub require_agent_domain: bool,
 }
@@ -74,6 +76,7 @@ impl MasterConfig {
             registry_max_agent_count: 102_400,
             root_submissions: true,
             role_whitelist: None,
+            weights: BTreeMap::new(),
             require_agent_domain: false,
         }
     }

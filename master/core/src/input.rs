@@ -6,6 +6,8 @@ use std::sync::Arc;
 use libprocess_types::Upid;
 use mesos::Message;
 use mesos::ids::{AgentId, FrameworkId, OfferId};
+use mesos_proto::v0::mesos::WeightInfo;
+use mesos_proto::v0::quota::{QuotaConfig, QuotaRequest};
 use mesos_proto::v0::scheduler;
 use mesos_registrar::{Answer, Registry, StoreError};
 
@@ -113,12 +115,25 @@ pub struct OperatorRequest {
 }
 
 /// Changes that operators may ask for. Questions are not here: they are answered from the read accessors.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum OperatorCall {
     /// Ends a framework (`TEARDOWN`, `/teardown`).
     Teardown(FrameworkId),
     /// Declares that an agent never comes back (`MARK_AGENT_GONE`).
     MarkAgentGone(AgentId),
+    /// Sets weights of roles (`UPDATE_WEIGHTS`, `PUT /weights`).
+    UpdateWeights(Vec<WeightInfo>),
+    /// Sets guarantees and limits of roles, all or none (`UPDATE_QUOTA`).
+    UpdateQuota {
+        /// One for each role; one that guarantees and limits nothing takes the role's quota away.
+        configs: Vec<QuotaConfig>,
+        /// Whether more may be guaranteed than the agents have.
+        force: bool,
+    },
+    /// Sets quota of a role that has none: what is guaranteed is the limit too (`SET_QUOTA`, `POST /quota`).
+    SetQuota(Box<QuotaRequest>),
+    /// Takes a role's quota away (`REMOVE_QUOTA`, `DELETE /quota/ROLE`).
+    RemoveQuota(String),
 }
 
 /// Timers of the master. At most one of each value is pending: setting it again replaces it.

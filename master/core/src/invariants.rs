@@ -6,7 +6,7 @@ use mesos::ids::FrameworkId;
 
 use crate::Resources;
 use crate::executors::executor_resources;
-use crate::master::{InvariantError, Master};
+use crate::master::{InvariantError, Master, Pending};
 use crate::model::{Agent, Framework, is_terminal};
 
 macro_rules! require {
@@ -183,6 +183,17 @@ impl Master {
         let offered = self.offers.values().map(|offer| &offer.resources);
         let all: Resources = used.chain(offered).sum();
         let metrics = self.allocator.metrics(self.now);
+        let enforced = metrics.quotas.iter().map(|(role, told)| (role, &told.quota));
+        require!(
+            enforced.eq(self.quotas.iter()),
+            "the allocator enforces other quota than {:?}",
+            self.quotas
+        );
+        let storing = |pending: &Pending| matches!(pending, Pending::Quota { .. });
+        require!(
+            self.quotas == self.planned_quotas || self.pending.values().any(storing),
+            "quota is planned that is not being stored"
+        );
         for name in ["cpus", "mem", "disk", "gpus"] {
             let own = all.get_scalar(name);
             let told = metrics.offered_or_allocated.get(name).copied().unwrap_or_default();

@@ -24,6 +24,8 @@ mod notify;
 mod offers;
 mod operator;
 mod pings;
+mod quota;
+mod quota_rules;
 mod reconcile;
 mod recovery;
 mod registration;
@@ -35,6 +37,7 @@ mod task_validation;
 mod tasks;
 mod unreachable;
 mod updates;
+mod weights;
 
 pub use config::MasterConfig;
 pub use effect::{Change, Effect, Reply, Sender};
@@ -45,3 +48,5 @@ pub use model::{
 };
 
 pub use mesos::resources::Resources;
+pub use mesos_allocator::api::Quota;
+pub use quota_rules::to_config as quota_config;

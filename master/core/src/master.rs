@@ -6,6 +6,7 @@ use std::sync::Arc;
 use libprocess_types::{Time, Upid};
 use mesos::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use mesos_allocator::Allocator;
+use mesos_allocator::api::Quota;
 use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
 use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
 use mesos_registrar::{Registry, WriteId};
@@ -15,6 +16,8 @@ use crate::config::MasterConfig;
 use crate::effect::Effect;
 use crate::input::{ObserverId, RequestId};
 use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
+use crate::quota_rules::Quotas;
+use crate::weights::Weights;
 
 /// How far a master is on its way to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,12 @@ pub struct Master {
     /// Agents whose removal, in whatever way, is being stored.
     pub(crate) leaving: BTreeSet<AgentId>,
     pub(crate) observers: BTreeMap<ObserverId, AgentId>,
+    /// Weights of roles that were ever set.
+    pub(crate) weights: Weights,
+    /// Quota of roles, as stored.
+    pub(crate) quotas: Quotas,
+    /// Quota of roles as it will be when all that is asked is stored.
+    pub(crate) planned_quotas: Quotas,
     pub(crate) unreachable_tasks: BTreeMap<AgentId, BTreeMap<FrameworkId, Vec<TaskId>>>,
 }
 
@@ -105,6 +114,10 @@ pub(crate) enum Pending {
         unreachable: Vec<AgentId>,
         gone: Vec<AgentId>,
     },
+    /// Roles get other weights.
+    Weights { weights: Weights, request: RequestId },
+    /// Roles get other quota.
+    Quota { changes: Quotas, request: RequestId },
 }
 
 impl Master {
@@ -138,6 +151,9 @@ impl Master {
             reregistering: BTreeMap::new(),
             leaving: BTreeSet::new(),
             observers: BTreeMap::new(),
+            weights: Weights::new(),
+            quotas: Quotas::new(),
+            planned_quotas: Quotas::new(),
             unreachable_tasks: BTreeMap::new(),
             config,
         }
@@ -213,6 +229,18 @@ impl Master {
     #[must_use]
     pub const fn offers(&self) -> &BTreeMap<OfferId, Offer> {
         &self.offers
+    }
+
+    /// Weights of the roles for which one was set; all others weigh 1.
+    #[must_use]
+    pub const fn weights(&self) -> &BTreeMap<String, f64> {
+        &self.weights
+    }
+
+    /// Quota of the roles that have some.
+    #[must_use]
+    pub const fn quotas(&self) -> &BTreeMap<String, Quota> {
+        &self.quotas
     }
 
     /// Roles that some framework is subscribed to.

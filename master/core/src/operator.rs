@@ -29,6 +29,10 @@ impl Master {
                 self.effects.push(Effect::Reply { request, reply });
             }
             OperatorCall::MarkAgentGone(id) => self.mark_gone(request, &id),
+            OperatorCall::UpdateWeights(weights) => self.ask_weights(request, &weights),
+            OperatorCall::UpdateQuota { configs, force } => self.ask_quota(request, &configs, force),
+            OperatorCall::SetQuota(asked) => self.ask_first_quota(request, &asked),
+            OperatorCall::RemoveQuota(role) => self.ask_no_quota(request, &role),
         }
     }
 }

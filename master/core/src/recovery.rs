@@ -2,7 +2,7 @@
 //!
 //! Source: shared facts, `constants.tsv`, `pitfalls.md` D28, D30.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,10 @@ use crate::effect::Effect;
 use crate::input::MasterTimer;
 use crate::master::{Master, Pending, Phase};
 use crate::model::RecentIds;
-use crate::status;
+use crate::{quota_rules, status, weights};
+
+/// What a registry may ask of the master that leads with it.
+const CAPABILITIES: [&str; 3] = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"];
 
 impl Master {
     /// The registry was read. Before anybody is served it must name this master: a storage that cannot be written is
@@ -29,8 +32,17 @@ impl Master {
             tracing::warn!("the registry was recovered before, ignored");
             return;
         }
-        let operation = Operation::SetMaster(Box::new(self.config.info.clone()));
-        self.store(vec![operation], Pending::Lead { registry });
+        if let Some(missing) = missing_capability(&registry) {
+            self.effects.push(Effect::Abort(format!(
+                "the registry was written by a master with the capability {missing}, which this one does not have"
+            )));
+            return;
+        }
+        let mut operations = vec![Operation::SetMaster(Box::new(self.config.info.clone()))];
+        if registry.weights.is_empty() && !self.config.weights.is_empty() {
+            operations.push(Operation::UpdateWeights(weights::to_infos(&self.config.weights)));
+        }
+        self.store(operations, Pending::Lead { registry });
     }
 
     /// The registry names this master: it leads from here on.
@@ -51,7 +63,10 @@ impl Master {
         self.elected = Some(self.now);
         let expected = self.recovered_agents.len();
         tracing::info!(agents = expected, "registry recovered, leading");
-        self.allocator.recover(self.now, expected, BTreeMap::new());
+        self.quotas = quota_rules::from_registry(registry);
+        self.planned_quotas.clone_from(&self.quotas);
+        self.allocator.recover(self.now, expected, self.quotas.clone());
+        self.recover_weights(registry);
         self.set_timer(MasterTimer::AllocationRound, self.config.allocation_interval);
         self.set_timer(MasterTimer::RegistryCleanup, self.config.registry_gc_interval);
         if expected > 0 {
@@ -137,6 +152,11 @@ impl Master {
             self.gone_agents.remove(id);
         }
     }
+}
+
+fn missing_capability(registry: &Registry) -> Option<&str> {
+    let needed = registry.minimum_capabilities.iter().map(|entry| entry.capability());
+    needed.into_iter().find(|name| !CAPABILITIES.contains(name))
 }
 
 fn time_of(nanoseconds: i64) -> Time {

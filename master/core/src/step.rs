@@ -70,6 +70,8 @@ impl Master {
                 counter,
             } => self.agent_removed(&agent_id, &cause, counter, &outcome),
             Pending::Prune { unreachable, gone } => self.registry_cleaned(&unreachable, &gone),
+            Pending::Weights { weights, request } => self.weights_stored(&weights, request),
+            Pending::Quota { changes, request } => self.quota_stored(&changes, request),
         }
     }
 
