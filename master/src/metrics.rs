@@ -152,7 +152,7 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
     resources(&mut numbers, core);
     counters(&mut numbers, core);
     operations(&mut numbers);
-    allocator(&mut numbers, core, identity, now);
+    allocator(&mut numbers, core, now);
     if identity
         .flags
         .get("publish_per_framework_metrics")
@@ -276,7 +276,7 @@ fn operations(numbers: &mut Numbers) {
     }
 }
 
-fn allocator(numbers: &mut Numbers, core: &Master, identity: &Identity, now: Time) {
+fn allocator(numbers: &mut Numbers, core: &Master, now: Time) {
     let metrics = core.allocator().metrics(now);
     // Calls of the allocator run inside the master's steps: nothing ever waits for it.
     numbers.count("allocator/event_queue_dispatches", 0);
@@ -291,7 +291,7 @@ fn allocator(numbers: &mut Numbers, core: &Master, identity: &Identity, now: Tim
         numbers.amounts(&prefix, "limit", &quota.quota.limits);
         numbers.amounts(&prefix, "offered_or_allocated", &quota.offered_or_allocated);
     }
-    for (role, known) in roles::roles(core, identity) {
+    for (role, known) in roles::roles(core) {
         let prefix = format!("allocator/mesos/quota/roles/{role}/resources");
         numbers.amounts(&prefix, "consumed", &known.consumed);
         let filters = metrics.offer_filters_active.get(&role).copied().unwrap_or(0);

@@ -102,9 +102,7 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let info = settings::master_info(flags, &node.pid("master"));
     let config = settings::master_config(flags, info, seed)?;
-    let mut allocator = HierarchicalAllocator::new(settings::allocator_options(flags, seed)?);
-    let weights = settings::weights(flags)?;
-    mesos_allocator::Allocator::update_weights(&mut allocator, node.clock().now(), &weights);
+    let allocator = HierarchicalAllocator::new(settings::allocator_options(flags, seed)?);
     let shown: BTreeMap<String, String> = flags
         .as_json()
         .into_iter()
@@ -114,7 +112,6 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         started: node.clock().now(),
         flags: shown,
         version: node.config().version.clone(),
-        weights,
     };
     let files = mesos_node::files::spawn(node);
     let (sender, failure) = watch::channel(None);

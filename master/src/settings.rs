@@ -86,6 +86,7 @@ pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<Maste
     config.root_submissions = flags.bool("root_submissions");
     let roles: BTreeSet<String> = flags.list("roles").into_iter().map(str::to_owned).collect();
     config.role_whitelist = Some(roles).filter(|roles| !roles.is_empty());
+    config.weights = weights(flags)?;
     config.require_agent_domain = flags.bool("require_agent_domain");
     Ok(config)
 }

@@ -17,6 +17,7 @@ pub mod streams;
 mod summary;
 mod tasks;
 mod webui;
+mod weights;
 
 use libprocess::builtin::healthy;
 use libprocess::http::media::plain;
@@ -134,7 +135,7 @@ const ROUTES: &[Route] = &[
         path: "/roles",
         realm: READ_ONLY,
         help: "Roles with weight, quota and resources.",
-        handler: Handler::Leader(|master, _| Ok(roles::render(master.core(), master.identity()))),
+        handler: Handler::Leader(|master, _| Ok(roles::render(master.core()))),
     },
     Route {
         path: "/api/v1",
@@ -157,13 +158,19 @@ const ROUTES: &[Route] = &[
         path: "/weights",
         realm: READ_WRITE,
         help: "Weights of roles.",
-        handler: Handler::Decide(|master, request| mutation::weights(master.identity(), request)),
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => weights::serve(master, &request, responder, context),
+        }),
     },
     Route {
         path: "/quota",
         realm: READ_WRITE,
         help: "Quota of roles.",
-        handler: Handler::Decide(|master, request| quota::respond(master.core(), request)),
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => quota::serve(master, &request, responder, context),
+        }),
     },
     Route {
         path: "/maintenance/schedule",

@@ -9,11 +9,10 @@ use libprocess::{Context, Request, Responder, Response};
 use mesos::ids::FrameworkId;
 use mesos_master_core::{Master, OperatorCall};
 use mesos_proto::v0::maintenance::{ClusterStatus, Schedule};
-use mesos_proto::v0::mesos::{MachineID, SlaveID, WeightInfo};
+use mesos_proto::v0::mesos::{MachineID, SlaveID};
 use protobuf::MessageFull;
 
 use super::operator::check;
-use super::render::Identity;
 use crate::process::MasterProcess;
 
 /// The refusal of what this master does not do yet.
@@ -33,8 +32,7 @@ pub fn teardown(
     match id {
         Ok(id) => {
             let call = OperatorCall::Teardown(FrameworkId::new(id));
-            let principal = request.principal.as_ref().and_then(|principal| principal.value.clone());
-            master.operator_call(call, principal, responder, context);
+            master.operator_call(call, principal_of(request), responder, context);
         }
         Err(refusal) => responder.send(refusal),
     }
@@ -53,33 +51,6 @@ pub fn resources(core: &Master, request: &Request, field_name: &str, what: &str)
         check::known_agent(core, &id).map_err(|reason| plain(400, reason))
     });
     checked.map_or_else(|refusal| refusal, |()| not_supported(what))
-}
-
-/// `/weights`.
-#[must_use]
-pub fn weights(identity: &Identity, request: &Request) -> Response {
-    match request.method.as_str() {
-        "GET" => {
-            let mut json = String::new();
-            mesos::json::write_array(&mut json, &identity.weights, |json, (role, weight)| {
-                mesos::json::write_object(json, |object| {
-                    object.string("role", role);
-                    object.number("weight", *weight);
-                });
-            });
-            Response::ok_json(json)
-        }
-        "PUT" => {
-            let infos: Result<Vec<WeightInfo>, Response> = parse_json_array(request);
-            let checked = infos.and_then(|infos| {
-                let mut each = infos.iter();
-                each.try_for_each(|info| check::weight(info.role(), info.weight()))
-                    .map_err(|reason| plain(400, reason))
-            });
-            checked.map_or_else(|refusal| refusal, |()| not_supported("changing weights"))
-        }
-        _ => method_not_allowed(&request.method, &["GET", "PUT"]),
-    }
 }
 
 /// `/maintenance/schedule`: always empty so far.
@@ -117,6 +88,12 @@ pub fn machines(request: &Request) -> Response {
     }
 }
 
+/// Who asks, if that is known.
+#[must_use]
+pub fn principal_of(request: &Request) -> Option<String> {
+    request.principal.as_ref().and_then(|principal| principal.value.clone())
+}
+
 fn post_only(request: &Request) -> Result<(), Response> {
     if request.method.as_str() == "POST" {
         Ok(())
@@ -145,7 +122,12 @@ pub fn parse_json<M: MessageFull>(request: &Request) -> Result<M, Response> {
         .map_err(|error| plain(400, format!("the body is not what is expected: {error}")))
 }
 
-fn parse_json_array<M: MessageFull>(request: &Request) -> Result<Vec<M>, Response> {
+/// Reads a JSON body as an array of messages.
+///
+/// # Errors
+///
+/// 400 with what is wrong.
+pub fn parse_json_array<M: MessageFull>(request: &Request) -> Result<Vec<M>, Response> {
     let wrong = |reason: String| plain(400, format!("the body is not what is expected: {reason}"));
     let value = mesos::json::parse_value(&request.body).map_err(|error| wrong(error.to_string()))?;
     let elements = value.as_array().ok_or_else(|| wrong("it is no array".to_owned()))?;
@@ -157,7 +139,6 @@ fn parse_json_array<M: MessageFull>(request: &Request) -> Result<Vec<M>, Respons
 
 #[cfg(test)]
 mod tests {
-    use libprocess::Time;
     use libprocess::http::Method;
 
     use super::*;
@@ -166,22 +147,6 @@ mod tests {
         let mut request = Request::new(method, "/x");
         request.body = bytes::Bytes::copy_from_slice(body.as_bytes());
         request
-    }
-
-    #[test]
-    fn weights_are_checked_before_they_are_refused() {
-        let identity = Identity {
-            started: Time::EPOCH,
-            flags: BTreeMap::new(),
-            version: libprocess::builtin::VersionInfo::default(),
-            weights: BTreeMap::from([("w".to_owned(), 2.5)]),
-        };
-        let status = |method, body| weights(&identity, &request(method, body)).status.as_u16();
-        assert_eq!(status(Method::GET, ""), 200);
-        assert_eq!(status(Method::POST, "zz"), 405);
-        assert_eq!(status(Method::PUT, "{\"role\":\"w\"}"), 400);
-        assert_eq!(status(Method::PUT, "[{\"role\":\"w\",\"weight\":-1}]"), 400);
-        assert_eq!(status(Method::PUT, "[{\"role\":\"w\",\"weight\":3.5}]"), 501);
     }
 
     #[test]

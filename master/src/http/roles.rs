@@ -6,8 +6,8 @@ use mesos::json::write_object;
 use mesos::values::Scalar;
 use mesos_master_core::{Master, Resources};
 
+use super::render::agent;
 use super::render::resources::{Amounts, amounts, write_amounts};
-use super::render::{Identity, agent};
 
 /// What is known of one role. Resources of roles below it are included.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ impl Role {
 
 /// All roles that matter: those with frameworks, resources, reservations, weights or quota, and those above them.
 #[must_use]
-pub fn roles(core: &Master, identity: &Identity) -> BTreeMap<String, Role> {
+pub fn roles(core: &Master) -> BTreeMap<String, Role> {
     let mut roles: BTreeMap<String, Role> = BTreeMap::new();
     for framework in core.frameworks().values() {
         for role in framework.roles() {
@@ -72,12 +72,12 @@ pub fn roles(core: &Master, identity: &Identity) -> BTreeMap<String, Role> {
             add(&mut entry.offered, &amounts(offered));
         });
     }
-    for (name, quota) in core.allocator().metrics(core.now()).quotas {
-        let entry = roles.entry(name).or_default();
-        entry.guarantees = quota.quota.guarantees.into_iter().collect();
-        entry.limits = quota.quota.limits.into_iter().collect();
+    for (name, quota) in core.quotas() {
+        let entry = roles.entry(name.clone()).or_default();
+        entry.guarantees.clone_from(&quota.guarantees);
+        entry.limits.clone_from(&quota.limits);
     }
-    for name in identity.weights.keys() {
+    for name in core.weights().keys() {
         roles.entry(name.clone()).or_default();
     }
     let parents: BTreeSet<String> = roles
@@ -88,17 +88,17 @@ pub fn roles(core: &Master, identity: &Identity) -> BTreeMap<String, Role> {
         roles.entry(name).or_default();
     }
     for (name, role) in &mut roles {
-        role.weight = identity.weights.get(name).copied().unwrap_or(1.0);
+        role.weight = core.weights().get(name).copied().unwrap_or(1.0);
     }
     roles
 }
 
 /// The JSON document.
 #[must_use]
-pub fn render(core: &Master, identity: &Identity) -> String {
+pub fn render(core: &Master) -> String {
     let mut json = String::with_capacity(1024);
     write_object(&mut json, |object| {
-        object.array("roles", roles(core, identity), |json, (name, role)| {
+        object.array("roles", roles(core), |json, (name, role)| {
             write_role(json, &name, &role);
         });
     });

@@ -61,11 +61,11 @@ pub fn answer(kind: Type, view: &View<'_>, identity: &Identity) -> Option<Respon
             AnswerType::GET_TASKS
         }
         Type::GET_ROLES => {
-            response.get_roles = MessageField::some(role_list(view.core, identity));
+            response.get_roles = MessageField::some(role_list(view.core));
             AnswerType::GET_ROLES
         }
         Type::GET_WEIGHTS => {
-            response.get_weights = MessageField::some(weights(identity));
+            response.get_weights = MessageField::some(weights(view.core));
             AnswerType::GET_WEIGHTS
         }
         Type::GET_MASTER => {
@@ -234,9 +234,9 @@ fn tasks(core: &Master) -> GetTasks {
     answer
 }
 
-fn role_list(core: &Master, identity: &Identity) -> GetRoles {
+fn role_list(core: &Master) -> GetRoles {
     let mut answer = GetRoles::new();
-    for (name, known) in roles::roles(core, identity) {
+    for (name, known) in roles::roles(core) {
         let mut role = Role::new();
         role.set_name(name);
         role.set_weight(known.weight);
@@ -264,9 +264,9 @@ fn is_ranges(core: &Master, name: &str) -> bool {
         .any(|resource| !matches!(resource.value(), ResourceValue::Scalar(_)))
 }
 
-fn weights(identity: &Identity) -> GetWeights {
+fn weights(core: &Master) -> GetWeights {
     let mut answer = GetWeights::new();
-    for (role, weight) in &identity.weights {
+    for (role, weight) in core.weights() {
         let mut info = WeightInfo::new();
         info.set_role(role.clone());
         info.set_weight(*weight);

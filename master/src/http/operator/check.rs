@@ -1,14 +1,9 @@
 //! What operators' calls must have.
 
-use std::collections::BTreeSet;
-
-use mesos::resources::{ResourceName, ResourceQuantities};
-use mesos::values::Scalar;
 use mesos_master_core::Master;
 use mesos_proto::v0::master::Call;
 use mesos_proto::v0::master::call::Type;
 use mesos_proto::v0::mesos::SlaveID;
-use mesos_proto::v0::quota::QuotaConfig;
 
 /// Checks that a call has a type, and the part that belongs to its type.
 ///
@@ -82,21 +77,6 @@ pub fn semantics(call: &Call, core: &Master) -> Result<(), String> {
         Type::DRAIN_AGENT => known_agent(core, &call.drain_agent.slave_id),
         Type::DEACTIVATE_AGENT => known_agent(core, &call.deactivate_agent.slave_id),
         Type::REACTIVATE_AGENT => known_agent(core, &call.reactivate_agent.slave_id),
-        Type::UPDATE_WEIGHTS => {
-            let infos = &call.update_weights.weight_infos;
-            infos.iter().try_for_each(|info| weight(info.role(), info.weight()))
-        }
-        Type::UPDATE_QUOTA => {
-            let update = &call.update_quota;
-            quotas(&update.quota_configs)?;
-            if update.force() {
-                Ok(())
-            } else {
-                affordable(core, &update.quota_configs)
-            }
-        }
-        Type::SET_QUOTA => role_with_quota(call.set_quota.quota_request.role()),
-        Type::REMOVE_QUOTA => Err(format!("role '{}' has no quota", call.remove_quota.role())),
         Type::UPDATE_MAINTENANCE_SCHEDULE => {
             let windows = &call.update_maintenance_schedule.schedule.windows;
             match windows.iter().find(|window| window.machine_ids.is_empty()) {
@@ -124,76 +104,6 @@ pub fn known_agent(core: &Master, id: &SlaveID) -> Result<(), String> {
     }
 }
 
-/// Checks a weight.
-///
-/// # Errors
-///
-/// Names the role that is malformed or whose weight is not above zero.
-pub fn weight(role: &str, weight: f64) -> Result<(), String> {
-    mesos::roles::validate(role).map_err(|error| error.to_string())?;
-    if weight.is_finite() && weight > 0.0 {
-        Ok(())
-    } else {
-        Err(format!("the weight {weight} of role '{role}' is not above zero"))
-    }
-}
-
-/// Checks a role that quota is asked for.
-///
-/// # Errors
-///
-/// Names the role that cannot have quota.
-pub fn role_with_quota(role: &str) -> Result<(), String> {
-    mesos::roles::validate(role).map_err(|error| error.to_string())?;
-    if role == "*" {
-        return Err("role '*' cannot have quota".to_owned());
-    }
-    Ok(())
-}
-
-fn quotas(configs: &[QuotaConfig]) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    for config in configs {
-        let role = config.role();
-        mesos::roles::validate(role).map_err(|error| error.to_string())?;
-        if !seen.insert(role) {
-            return Err(format!("role '{role}' is named twice"));
-        }
-        for (name, guarantee) in &config.guarantees {
-            let limit = config
-                .limits
-                .get(name)
-                .map_or(f64::INFINITY, mesos_proto::v0::mesos::value::Scalar::value);
-            if !(0.0..=limit).contains(&guarantee.value()) {
-                return Err(format!(
-                    "role '{role}': the guarantee of {name} is above its limit or below zero"
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What is guaranteed must be there: no role has quota so far, so the new guarantees are all that count.
-fn affordable(core: &Master, configs: &[QuotaConfig]) -> Result<(), String> {
-    let mut total = ResourceQuantities::new();
-    for agent in core.agents().values() {
-        total += &agent.total().nonrevocable().scalar_quantities();
-    }
-    let mut wanted = ResourceQuantities::new();
-    for (name, guarantee) in configs.iter().flat_map(|config| &config.guarantees) {
-        wanted.add(&ResourceName::new(name), Scalar::from_f64(guarantee.value()));
-    }
-    let short = wanted.iter().find(|(name, amount)| *amount > total.get(name));
-    short.map_or(Ok(()), |(name, amount)| {
-        Err(format!(
-            "guarantees of {} {name} are more than the agents' {}; 'force' skips this check",
-            amount.to_f64(),
-            total.get(name).to_f64()
-        ))
-    })
-}
-
 /// No machine is ever scheduled for maintenance yet, so none can be taken down or up.
 fn scheduled(machines: usize) -> Result<(), String> {
     if machines == 0 {
@@ -215,15 +125,5 @@ mod tests {
         assert_eq!(form(&call), Err("'grow_volume' must be set".to_owned()));
         call.set_type(Type::GET_STATE);
         assert_eq!(form(&call), Ok(()));
-    }
-
-    #[test]
-    fn weights_and_roles_have_bounds() {
-        assert!(weight("r", 2.5).is_ok());
-        for (role, value) in [("r", -1.0), ("r", 0.0), ("r", f64::NAN), ("/bad", 1.0)] {
-            assert!(weight(role, value).is_err(), "{role} {value}");
-        }
-        assert!(role_with_quota("*").is_err());
-        assert!(role_with_quota("a/b").is_ok());
     }
 }

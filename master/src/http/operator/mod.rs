@@ -24,6 +24,7 @@ use mesos_proto::v0::master::{Call, Response as Answer};
 use mesos_proto::v1;
 use protobuf::Message as _;
 
+use super::mutation::principal_of;
 use super::recovering;
 use super::render::View;
 use crate::process::MasterProcess;
@@ -50,16 +51,10 @@ pub fn serve(
     if let Err(reason) = check::semantics(&call, master.core()) {
         return responder.send(plain(400, reason));
     }
-    let principal = request.principal.as_ref().and_then(|principal| principal.value.clone());
+    if let Some(change) = change(&call) {
+        return master.operator_call(change, principal_of(request), responder, context);
+    }
     match call.type_() {
-        Type::TEARDOWN => {
-            let id = FrameworkId::from(&*call.teardown.framework_id);
-            master.operator_call(OperatorCall::Teardown(id), principal, responder, context);
-        }
-        Type::MARK_AGENT_GONE => {
-            let id = AgentId::from(&*call.mark_agent_gone.slave_id);
-            master.operator_call(OperatorCall::MarkAgentGone(id), principal, responder, context);
-        }
         Type::SUBSCRIBE => master.subscribe_operator(wanted, responder, context),
         Type::GET_METRICS => machine::metrics(&call, wanted, responder, context),
         Type::GET_LOGGING_LEVEL => machine::logging_level(wanted, responder, context),
@@ -71,6 +66,22 @@ pub fn serve(
             responder.send(answer.map_or_else(|| not_supported(kind), |answer| encode(&answer, wanted)));
         }
     }
+}
+
+/// The change that a call asks the core for; nothing for questions and for what is not supported.
+fn change(call: &Call) -> Option<OperatorCall> {
+    Some(match call.type_() {
+        Type::TEARDOWN => OperatorCall::Teardown(FrameworkId::from(&*call.teardown.framework_id)),
+        Type::MARK_AGENT_GONE => OperatorCall::MarkAgentGone(AgentId::from(&*call.mark_agent_gone.slave_id)),
+        Type::UPDATE_WEIGHTS => OperatorCall::UpdateWeights(call.update_weights.weight_infos.clone()),
+        Type::UPDATE_QUOTA => OperatorCall::UpdateQuota {
+            configs: call.update_quota.quota_configs.clone(),
+            force: call.update_quota.force(),
+        },
+        Type::SET_QUOTA => OperatorCall::SetQuota(Box::new((*call.set_quota.quota_request).clone())),
+        Type::REMOVE_QUOTA => OperatorCall::RemoveQuota(call.remove_quota.role().to_owned()),
+        _ => return None,
+    })
 }
 
 /// Reads a request.

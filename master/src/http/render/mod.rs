@@ -24,8 +24,6 @@ pub struct Identity {
     pub flags: BTreeMap<String, String>,
     /// Version and build of the program.
     pub version: VersionInfo,
-    /// Weights of roles that differ from 1.
-    pub weights: BTreeMap<String, f64>,
 }
 
 impl Identity {
