@@ -10,5 +10,6 @@ mod histories;
 mod launches;
 mod offers;
 mod reconciliation;
+mod roles;
 mod strangers;
 mod updates;
