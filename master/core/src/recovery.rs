@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use libprocess_types::Time;
 use mesos::ids::AgentId;
+use mesos_proto::internal::master::stored_registry::registry::MinimumCapability;
 use mesos_proto::v0::mesos::TimeInfo;
 use mesos_registrar::{Operation, Registry};
 
@@ -155,8 +156,8 @@ impl Master {
 }
 
 fn missing_capability(registry: &Registry) -> Option<&str> {
-    let needed = registry.minimum_capabilities.iter().map(|entry| entry.capability());
-    needed.into_iter().find(|name| !CAPABILITIES.contains(name))
+    let mut needed = registry.minimum_capabilities.iter().map(MinimumCapability::capability);
+    needed.find(|name| !CAPABILITIES.contains(name))
 }
 
 fn time_of(nanoseconds: i64) -> Time {

@@ -1,10 +1,20 @@
 //! Weights and quota in the registry.
 
-use mesos_proto::internal::master::stored_registry::registry::Quota;
+use mesos_proto::internal::master::stored_registry::registry::{MinimumCapability, Quota};
 use mesos_proto::v0::mesos::WeightInfo;
 use mesos_proto::v0::mesos::value::Scalar;
 use mesos_proto::v0::quota::QuotaConfig;
 use mesos_registrar::{Operation, Outcome, Registry};
+
+/// An operation, its outcome, and the weights after it.
+type Weighed = (Operation, Outcome, &'static [(&'static str, f64)]);
+/// What is asked, the outcome, roles with quota and needed capabilities after it.
+type Limited = (
+    Vec<QuotaConfig>,
+    Outcome,
+    &'static [&'static str],
+    &'static [&'static str],
+);
 
 fn weights(pairs: &[(&str, f64)]) -> Operation {
     let info = |(role, weight): &(&str, f64)| {
@@ -36,13 +46,13 @@ fn quota(role: &str, guarantee: Option<f64>, limit: Option<f64>) -> QuotaConfig 
 
 fn capabilities(registry: &Registry) -> Vec<&str> {
     let entries = registry.minimum_capabilities.iter();
-    entries.map(|entry| entry.capability()).collect()
+    entries.map(MinimumCapability::capability).collect()
 }
 
 #[test]
 fn weights_are_added_and_replaced() {
     let mut registry = Registry::new();
-    let steps: [(Operation, Outcome, &[(&str, f64)]); 4] = [
+    let steps: [Weighed; 4] = [
         (weights(&[("a", 2.0)]), Outcome::Changed, &[("a", 2.0)]),
         (weights(&[("a", 2.0)]), Outcome::Unchanged, &[("a", 2.0)]),
         (
@@ -66,8 +76,8 @@ fn weights_are_added_and_replaced() {
 #[test]
 fn quota_is_added_replaced_and_taken_out() {
     let mut registry = Registry::new();
-    let needed: &[&str] = &["QUOTA_V2"];
-    let steps: [(Vec<QuotaConfig>, Outcome, &[&str], &[&str]); 6] = [
+    let needed: &'static [&'static str] = &["QUOTA_V2"];
+    let steps: [Limited; 6] = [
         (vec![quota("a", None, None)], Outcome::Unchanged, &[], &[]),
         (
             vec![quota("a", Some(1.0), None), quota("b", None, Some(0.0))],
@@ -93,7 +103,7 @@ fn quota_is_added_replaced_and_taken_out() {
     for (configs, outcome, roles, wanted) in steps {
         let operation = Operation::UpdateQuota(configs);
         assert_eq!(operation.apply(&mut registry), Ok(outcome), "{operation:?}");
-        let stored: Vec<&str> = registry.quota_configs.iter().map(|config| config.role()).collect();
+        let stored: Vec<&str> = registry.quota_configs.iter().map(QuotaConfig::role).collect();
         assert_eq!(stored, roles, "{operation:?}");
         assert_eq!(capabilities(&registry), wanted, "{operation:?}");
     }
