@@ -244,13 +244,11 @@ impl Wrong {
 }
 
 /// Wrong requests that are answered otherwise than recorded: (case, status here, reason).
-const MEANT_STATUS: &[(&str, u16, &str)] = &[
-    (
-        "v0.maintenance_schedule.windows",
-        501,
-        "maintenance is not supported yet",
-    ),
-];
+const MEANT_STATUS: &[(&str, u16, &str)] = &[(
+    "v0.maintenance_schedule.windows",
+    501,
+    "maintenance is not supported yet",
+)];
 
 #[tokio::test]
 async fn wrong_requests_are_refused_as_recorded() {
