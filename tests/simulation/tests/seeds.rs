@@ -8,12 +8,28 @@ const SEEDS: u64 = 200;
 
 /// Seeds that failed once, with what they found. They stay.
 const PERMANENT: &[(u64, &str)] = &[
-    (3, "a launch delayed by a partition ran on an agent that was registering again"),
+    (
+        3,
+        "a launch delayed by a partition ran on an agent that was registering again",
+    ),
     (34, "the same, for a framework that knows no partitions"),
     (82, "a kill delayed by a partition gave a task another end"),
-    (195, "a task refused for its offer was answered as gone: late news, see README.md"),
-    (361, "the master kept the resources of an executor whose end it had missed"),
-    (389, "a scheduler took the late answer of a dead master for a subscription"),
+    (
+        195,
+        "a task refused for its offer was answered as gone: late news, see README.md",
+    ),
+    (
+        361,
+        "the master kept the resources of an executor whose end it had missed",
+    ),
+    (
+        628,
+        "an older task of the same executor id gave the resources of a new executor away",
+    ),
+    (
+        389,
+        "a scheduler took the late answer of a dead master for a subscription",
+    ),
 ];
 
 fn run(seed: u64) -> Report {
