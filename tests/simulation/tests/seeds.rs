@@ -23,10 +23,6 @@ const PERMANENT: &[(u64, &str)] = &[
         "the master kept the resources of an executor whose end it had missed",
     ),
     (
-        628,
-        "an older task of the same executor id gave the resources of a new executor away",
-    ),
-    (
         389,
         "a scheduler took the late answer of a dead master for a subscription",
     ),
