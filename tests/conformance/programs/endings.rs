@@ -106,10 +106,8 @@ fn an_agent_with_other_resources_than_before_refuses_to_start() {
     let (master, mut agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("witness"));
     scheduler.offer();
-    // The offer says that the master knows the agent; the agent knows it a moment later.
-    eventually("the registration", || {
-        agent.log().contains(" registered agent_id=").then_some(())
-    });
+    // The offer says that the master knows the agent; that the agent knows itself again needs its checkpoint.
+    site.wait_for_file("agent/work/meta/slaves/latest");
     let ended = agent.restart_to_its_end(&["--resources=cpus:1;mem:64;disk:64"]);
     assert!(!ended.success());
     let log = agent.log();
