@@ -123,3 +123,10 @@ impl Site {
         }
     }
 }
+
+impl Drop for Site {
+    /// Ends the executors that outlive their agents: those that checkpoint wait for the next agent for minutes.
+    fn drop(&mut self) {
+        mesos_tests_conformance::end_everything_in(self.folder.path());
+    }
+}

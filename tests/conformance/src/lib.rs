@@ -12,7 +12,7 @@ mod stream;
 
 pub use cluster::Cluster;
 pub use http::{Answer, exchange, get};
-pub use process::{Program, eventually, somebody_runs};
+pub use process::{Program, end_everything_in, eventually, somebody_runs};
 pub use python::{Python, PythonError};
 pub use scheduler::{Scheduler, command_task, framework, offers_of, scalars, user};
 pub use stream::Records;

@@ -238,3 +238,15 @@ pub fn somebody_runs(marker: &str) -> bool {
                     .is_ok_and(|line| String::from_utf8_lossy(&line).contains(marker))
         })
 }
+
+/// Kills every process whose working folder lies in `folder`.
+pub fn end_everything_in(folder: &Path) {
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        let inside = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|place| place.starts_with(folder));
+        if let (Some(pid), true) = (pid, inside) {
+            // It may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
