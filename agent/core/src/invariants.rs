@@ -28,9 +28,8 @@ impl Agent {
         self.check_use()
     }
 
-    /// Nothing is used twice. The executors that the agent makes for command tasks come on top, by design.
-    fn check_use(&self) -> Result<(), String> {
-        let total = scalars(self.info.resources.iter());
+    /// What tasks and executors use now. The executors that the agent makes for command tasks come on top, by design.
+    pub(crate) fn used_scalars(&self) -> BTreeMap<String, i64> {
         let executors = self
             .frameworks
             .values()
@@ -46,7 +45,13 @@ impl Agent {
             let launched = executor.launched.values().flat_map(|task| task.resources.iter());
             own.chain(queued).chain(launched)
         });
-        for (name, amount) in scalars(used) {
+        scalars(used)
+    }
+
+    /// Nothing is used twice.
+    fn check_use(&self) -> Result<(), String> {
+        let total = scalars(self.info.resources.iter());
+        for (name, amount) in self.used_scalars() {
             let available = total.get(&name).copied().unwrap_or_default();
             if amount > available {
                 return Err(format!(
@@ -111,7 +116,8 @@ fn check_executor(executor: &Executor, framework: FrameworkState) -> Result<(), 
     }
 }
 
-fn scalars<'a>(resources: impl Iterator<Item = &'a pb::Resource>) -> BTreeMap<String, i64> {
+/// Sums of scalars by name, in thousandths.
+pub(crate) fn scalars<'a>(resources: impl Iterator<Item = &'a pb::Resource>) -> BTreeMap<String, i64> {
     let mut sums = BTreeMap::new();
     for resource in resources.filter(|resource| resource.scalar.is_some()) {
         #[expect(

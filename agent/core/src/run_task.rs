@@ -20,6 +20,7 @@ use crate::command_executor::executor_for_command_task;
 use crate::effect::CheckpointWrite;
 use crate::executor::{Executor, ExecutorKey, ExecutorState};
 use crate::framework::{Framework, FrameworkState};
+use crate::invariants::scalars;
 use crate::outbox::When;
 use crate::resource_format::{inject_allocation, needs_checkpointing, only_role, upgrade};
 use crate::status_updates::TaskReport;
@@ -232,6 +233,30 @@ impl Agent {
                     resource.name()
                 );
                 return Err(Refusal::dropped(Reason::REASON_RESOURCES_UNKNOWN, message));
+            }
+        }
+        self.check_room(launch)
+    }
+
+    /// Nothing is committed twice: a launch that a partition held back, perhaps from a master that is dead by now, may
+    /// find its resources in use.
+    fn check_room(&self, launch: &Launch) -> Result<(), Refusal> {
+        let key = ExecutorKey {
+            framework_id: launch.framework_id.clone(),
+            executor_id: launch.executor_id.clone(),
+        };
+        let brings_executor = !launch.generated_for_command_task && self.executor_by(&key).is_none();
+        let of_executor = launch.executor.resources.iter().filter(|_| brings_executor);
+        let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
+        let wanted = of_tasks
+            .chain(of_executor)
+            .filter(|resource| resource.revocable.is_none());
+        let (total, used) = (scalars(self.info.resources.iter()), self.used_scalars());
+        for (name, amount) in scalars(wanted) {
+            let left = total.get(&name).copied().unwrap_or_default() - used.get(&name).copied().unwrap_or_default();
+            if amount > left {
+                let message = format!("{amount} thousandths of '{name}' are wanted, {} are left", left.max(0));
+                return Err(Refusal::dropped(Reason::REASON_INVALID_OFFERS, message));
             }
         }
         Ok(())

@@ -459,3 +459,22 @@ fn a_draining_agent_kills_what_it_has_and_takes_nothing_new() {
     bench.terminated(&container, 0);
     assert!(bench.agent.drain_config().is_none() && !bench.disk.files.contains_key(config));
 }
+
+#[test]
+fn a_launch_that_finds_its_resources_in_use_is_dropped() {
+    let mut bench = Bench::registered();
+    bench.running_task("t1", "e1");
+    // The agent has 4 CPUs; 0.6 are in use, and a new executor brings 0.1.
+    for (cpus, room) in [(3.4, false), (3.3, true)] {
+        let mut message = build::run_task("late", Some("e2"), true);
+        message.task.mut_or_insert_default().resources = vec![build::scalar("cpus", cpus, Some("*"))];
+        let effects = bench.receive(&master(), message);
+        let expected: &[(TaskState, Reason)] = if room {
+            &[]
+        } else {
+            &[(TaskState::TASK_DROPPED, Reason::REASON_INVALID_OFFERS)]
+        };
+        assert_eq!(state_and_reason(&effects), expected, "{cpus}");
+        assert_eq!(bench.executor("e2").is_some(), room, "{cpus}");
+    }
+}
