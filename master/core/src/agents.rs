@@ -12,8 +12,8 @@ use mesos_proto::internal::wire::messages::{
     CheckpointResourcesMessage, ReconcileTasksMessage, ReregisterSlaveMessage, SlaveReregisteredMessage,
     UnregisterSlaveMessage, UpdateSlaveMessage,
 };
-use mesos_proto::v0::mesos::TaskStatus;
 use mesos_proto::v0::mesos::task_status::{Reason, Source};
+use mesos_proto::v0::mesos::{self as proto, TaskStatus};
 use protobuf::MessageField;
 
 use crate::Resources;
@@ -150,8 +150,73 @@ impl Master {
         answer.connection = Some(self.connection_info()).into();
         answer.reconciliations = self.missing_tasks(id, &reported);
         self.send(&upid, answer);
+        self.adopt_strange_tasks(id, message);
         self.forget_missing_executors(id, message);
         self.repeat_kills(id, message);
+    }
+
+    /// Takes over running tasks that this master never launched: a master at the same address did, whose launch a
+    /// partition held back until it was dead. What they use is theirs, so nothing of the agent stays offered.
+    fn adopt_strange_tasks(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
+        let strange: Vec<_> = message
+            .tasks
+            .iter()
+            .filter(|task| self.is_strange(task))
+            .cloned()
+            .collect();
+        if strange.is_empty() {
+            return;
+        }
+        let offers: Vec<_> = self
+            .agents
+            .get(id)
+            .map(|agent| agent.offers.iter().cloned().collect())
+            .unwrap_or_default();
+        for offer in offers {
+            self.rescind_offer(&offer);
+        }
+        self.allocator.remove_agent(self.now, id);
+        let owners: BTreeSet<FrameworkId> = strange
+            .iter()
+            .map(|task| FrameworkId::from(&*task.framework_id))
+            .collect();
+        let infos = message
+            .frameworks
+            .iter()
+            .map(|info| (FrameworkId::from(&*info.id), info))
+            .collect();
+        for mut executor in message.executor_infos.iter().cloned() {
+            if owners.contains(&FrameworkId::from(&*executor.framework_id)) {
+                self.inject_allocation(&mut executor, &infos);
+                self.add_executor(id, &executor);
+            }
+        }
+        for mut task in strange {
+            self.inject_allocation(&mut task, &infos);
+            tracing::warn!(agent_id = %id, task_id = task.task_id.value(), "task of an earlier master taken over");
+            self.recover_task(task);
+        }
+        let used = self.agents.get(id).map(|agent| agent.used.clone()).unwrap_or_default();
+        self.offer_agent(id, &used);
+    }
+
+    /// Whether a live task is unknown here although its framework is not.
+    fn is_strange(&self, task: &proto::Task) -> bool {
+        let framework_id = FrameworkId::from(&*task.framework_id);
+        let task_id = TaskId::from(&*task.task_id);
+        let Some(framework) = self.frameworks.get(&framework_id) else {
+            return false;
+        };
+        let ended = || {
+            framework
+                .completed_tasks
+                .iter()
+                .any(|completed| completed.id == task_id)
+        };
+        !is_terminal(task.state())
+            && !framework.tasks.contains_key(&task_id)
+            && !framework.unreachable_tasks.contains(&task_id)
+            && !ended()
     }
 
     fn missing_tasks(&self, id: &AgentId, reported: &BTreeSet<(FrameworkId, TaskId)>) -> Vec<ReconcileTasksMessage> {

@@ -217,7 +217,7 @@ impl Master {
     }
 
     /// Agents without the capability do not say which role holds resources; then the framework has one role only.
-    fn inject_allocation(
+    pub(crate) fn inject_allocation(
         &self,
         user: &mut (impl HasResources + HasFramework),
         infos: &BTreeMap<FrameworkId, &proto::FrameworkInfo>,
@@ -255,7 +255,7 @@ impl Master {
         self.forward_own(&framework_id, status::with_latest_details(update, &task));
     }
 
-    fn recover_task(&mut self, message: proto::Task) {
+    pub(crate) fn recover_task(&mut self, message: proto::Task) {
         let framework_id = FrameworkId::from(&*message.framework_id);
         if !self.frameworks.contains_key(&framework_id) {
             tracing::info!(%framework_id, task_id = message.task_id.value(), "task of an unknown framework not taken");

@@ -26,6 +26,10 @@ const PERMANENT: &[(u64, &str)] = &[
         389,
         "a scheduler took the late answer of a dead master for a subscription",
     ),
+    (
+        628,
+        "launches of a dead master, held back by a partition, ran beside those of its successor",
+    ),
 ];
 
 fn run(seed: u64) -> Report {

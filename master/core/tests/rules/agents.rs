@@ -271,6 +271,40 @@ fn an_agent_that_comes_back_is_reconciled_and_offered_again() {
 }
 
 #[test]
+fn running_tasks_that_this_master_never_launched_are_taken_over_with_what_they_use() {
+    let mut harness = Harness::new();
+    let (address, agent_id) = register_agent(&mut harness, 0);
+    let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
+    assert!(!harness.agent(&agent_id).offers().is_empty(), "everything is offered");
+    let mut message = reregister_message(&agent_id);
+    message.frameworks.push(scheduler.info.clone());
+    for (id, state) in [
+        ("held-back", TaskState::TASK_RUNNING),
+        ("over", TaskState::TASK_FINISHED),
+    ] {
+        message.tasks.push(reported_task(&scheduler.id, &agent_id, id, state));
+    }
+    let offered: Vec<_> = harness.agent(&agent_id).offers().iter().cloned().collect();
+    harness.receive(&address, message.clone());
+    let known: Vec<_> = harness.master.frameworks()[&scheduler.id]
+        .tasks()
+        .keys()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(known, ["held-back"], "what ended is not begun again");
+    assert!(
+        offered
+            .iter()
+            .all(|offer| !harness.agent(&agent_id).offers().contains(offer))
+    );
+    let used = &harness.agent(&agent_id).used()[&scheduler.id];
+    assert_eq!(used.cpus().to_f64().to_string(), "1");
+    // The same news again changes nothing.
+    harness.receive(&address, message);
+    assert_eq!(harness.master.frameworks()[&scheduler.id].tasks().len(), 1);
+}
+
+#[test]
 fn an_agent_may_move_to_another_port_but_not_to_another_machine() {
     let mut harness = Harness::new();
     let (address, agent_id) = register_agent(&mut harness, 0);
