@@ -6,6 +6,7 @@ use libprocess_types::Upid;
 use mesos::Message;
 use mesos::ids::{AgentId, FrameworkId};
 use mesos_proto::internal::wire::messages as wire;
+use mesos_proto::v0::authentication::AuthenticationErrorMessage;
 use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::mesos::offer::Operation;
 use mesos_proto::v0::mesos::offer::operation::Type as OperationType;
@@ -90,6 +91,13 @@ impl Master {
             Message::SubmitSchedulerRequest(_) => {
                 let mut answer = wire::SubmitSchedulerResponse::new();
                 answer.set_okay(false);
+                self.send(from, answer);
+            }
+            Message::Authenticate(message) => {
+                // The client asks again later; without an answer it would wait until its own limit.
+                tracing::warn!(upid = %from, client = message.pid(), "authentication asked for, none is there");
+                let mut answer = AuthenticationErrorMessage::new();
+                answer.set_error("this master has no authenticator yet".to_owned());
                 self.send(from, answer);
             }
             Message::UpdateOperationStatus(message) => {

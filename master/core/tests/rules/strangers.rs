@@ -9,7 +9,7 @@ use mesos_proto::v0::scheduler::Call;
 use mesos_registrar::{Answer, WriteId};
 use protobuf::{EnumFull, MessageField};
 
-use crate::actors::{MODERN, Scheduler, framework_info, register_agent, update};
+use crate::actors::{MODERN, Scheduler, agent_upid, framework_info, register_agent, update};
 use crate::harness::{Harness, upid};
 
 /// A picture of all that matters, to compare before and after.
@@ -187,4 +187,18 @@ fn late_timers_streams_and_answers_change_nothing() {
         harness.step(input);
     }
     assert_eq!(picture(&harness), before);
+}
+
+#[test]
+fn who_asks_for_authentication_is_told_that_there_is_none() {
+    let mut harness = Harness::new();
+    let mut message = mesos_proto::v0::authentication::AuthenticateMessage::new();
+    message.set_pid("scheduler-1@127.0.0.1:9000".to_owned());
+    let client = agent_upid(9);
+    harness.receive(&client, message);
+    let messages = harness.messages_to(&client);
+    assert!(
+        matches!(&messages[..], [Message::AuthenticationError(answer)] if !answer.error().is_empty()),
+        "{messages:?}"
+    );
 }
