@@ -327,7 +327,7 @@ impl Master {
 }
 
 /// A message that belongs to a framework.
-trait HasFramework {
+pub(crate) trait HasFramework {
     fn framework_id(&self) -> FrameworkId;
 }
 
