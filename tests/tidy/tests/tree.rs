@@ -151,12 +151,18 @@ fn names_say_what_is_inside() {
 
 #[test]
 fn nothing_is_left_half_done() {
-    let unfinished =
-        regex::Regex::new(r"\b(todo|unimplemented|dbg)!\s*[(\[{]|\bFIXME\b|\bXXX\b").expect("a valid pattern");
+    // Put together here, so that this file holds none of them itself.
+    let marks = [["FIX", "ME"], ["XX", "X"]].map(|halves| halves.concat()).join("|");
+    let macros = [["to", "do"], ["unimple", "mented"], ["d", "bg"]]
+        .map(|halves| halves.concat())
+        .join("|");
+    let pattern = format!(r"\b({macros})!\s*[(\[{{]|\b({marks})\b");
+    let unfinished = regex::Regex::new(&pattern).expect("a valid pattern");
+    assert!(
+        unfinished.is_match(&["to", "do!()"].concat()),
+        "the pattern finds what it is for"
+    );
     for path in files(".rs") {
-        if path.ends_with("tests/tidy/tests/tree.rs") {
-            continue;
-        }
         for (number, line) in text(&path).lines().enumerate() {
             assert!(!unfinished.is_match(line), "{}:{}: {line}", path.display(), number + 1);
         }
