@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::process::wait_for_end;
+
 /// Longest wait for the banner.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for the end after an interrupt.
@@ -139,14 +141,7 @@ impl Cluster {
     }
 
     fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        None
+        wait_for_end(&mut self.child, patience)
     }
 }
 

@@ -4,9 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 /// Longest wait for a program to say that it has started.
@@ -69,19 +71,14 @@ impl Program {
             log,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        let deadline = Instant::now() + START_PATIENCE;
-        loop {
+        program.address = eventually_within(START_PATIENCE, "the start of a program", || {
             let log = program.log();
             let fresh = log.get(usize::try_from(before).unwrap_or(0)..).unwrap_or_default();
-            if let Some(address) = started(fresh) {
-                program.address = address;
-                return program;
-            }
             let ended = program.child.try_wait().ok().flatten();
             assert!(ended.is_none(), "ended with {ended:?}; log:\n{log}");
-            assert!(Instant::now() < deadline, "not started; log:\n{log}");
-            std::thread::sleep(POLL);
-        }
+            started(fresh)
+        });
+        program
     }
 
     /// Where it listens.
@@ -154,15 +151,24 @@ impl Program {
     /// Waits for its end.
     #[must_use]
     pub fn wait(&mut self) -> Option<ExitStatus> {
-        let deadline = Instant::now() + END_PATIENCE;
-        while Instant::now() < deadline {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            std::thread::sleep(POLL);
-        }
-        None
+        wait_for_end(&mut self.child, END_PATIENCE)
     }
+}
+
+/// Waits for the end of a child as the kernel tells it, for so long at most.
+pub(crate) fn wait_for_end(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    if let Ok(Some(status)) = child.try_wait() {
+        return Some(status);
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("process ids are positive"));
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        // The status is left for the owner of the child to take.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        let _ = sender.send(waitid(Id::Pid(pid), flags).is_ok());
+    });
+    ended.recv_timeout(patience).ok()?;
+    child.try_wait().ok().flatten()
 }
 
 impl Drop for Program {
@@ -212,8 +218,13 @@ fn started(log: &str) -> Option<SocketAddr> {
 /// # Panics
 ///
 /// Panics when it does not become so in half a minute.
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + END_PATIENCE;
+pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    eventually_within(END_PATIENCE, what, condition)
+}
+
+/// The only place that looks again and again: what happens in other programs, in files and in `/proc`, tells nobody.
+fn eventually_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
