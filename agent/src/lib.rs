@@ -17,4 +17,3 @@ mod settings;
 
 pub use process::{AgentProcess, Ended, Parts};
 pub use program::{RunningAgent, StartError, StopMode, run, start};
-pub use settings::SettingsError;

@@ -17,8 +17,8 @@ use mesos_agent_core::{
     Agent, AgentTimer, CheckpointWrite, ContainerLaunch, Effect, ExecutorStreamId, Input, RequestId, ShutdownReason,
 };
 use mesos_containerizer::{Containerizer, ContainerizerError};
-use mesos_node::describe;
 use mesos_node::files::FilesHandle;
+use mesos_node::{EventStream, describe};
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
@@ -26,7 +26,6 @@ use crate::collection::Collections;
 use crate::containers::{launch_request, recoverable, termination_for_core};
 use crate::http;
 use crate::http::state::Identity;
-use crate::http::streams::EventStream;
 use crate::http::throttle::Throttle;
 use crate::metrics::{self, Tally};
 use crate::pending::Pending;
@@ -210,7 +209,7 @@ impl AgentProcess {
         context: &mut Context<Self>,
     ) {
         let Some(open) = self.streams.get(&stream) else { return };
-        if let Err(error) = open.write(event) {
+        if let Err(error) = open.write(&mesos::convert::evolve_executor_event(event)) {
             tracing::warn!(%stream, %error, "closing an executor's stream");
             self.streams.remove(&stream);
             let closed = Input::ExecutorStreamClosed { stream };

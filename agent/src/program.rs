@@ -11,7 +11,7 @@ use mesos::detector::{MasterLocation, MasterLocationError};
 use mesos::flags::Flags;
 use mesos_agent_core::{Agent, Input};
 use mesos_containerizer::{Containerizer, ContainerizerError, MesosContainerizer};
-use mesos_node::{AddressError, Started, describe};
+use mesos_node::{SettingsError, Started, describe};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use crate::checkpoint::CheckpointWriter;
 use crate::http;
 use crate::http::state::Identity;
 use crate::process::{AgentProcess, Ended, Parts};
-use crate::settings::{self, Folders, SettingsError};
+use crate::settings::{self, Folders};
 
 /// Programs that an agent starts from its launcher folder.
 const LAUNCHER_PROGRAMS: &[&str] = &["mesos-containerizer", "mesos-executor", "mesos-fetcher"];
@@ -28,9 +28,6 @@ const LAUNCHER_PROGRAMS: &[&str] = &["mesos-containerizer", "mesos-executor", "m
 /// Why an agent could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// An address flag is wrong.
-    #[error(transparent)]
-    Address(#[from] AddressError),
     /// A flag's value cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -7,8 +7,8 @@ use mesos::attributes::Attributes;
 use mesos::flags::Flags;
 use mesos_agent_core::{AgentConfig, RecoverMode, Strictness};
 use mesos_containerizer::{Config, HelperCommand};
+use mesos_node::SettingsError;
 use mesos_proto::v0::mesos::SlaveInfo;
-use thiserror::Error;
 
 use crate::machine;
 
@@ -33,11 +33,7 @@ impl Folders {
     pub fn prepare(flags: &Flags) -> Result<Self, SettingsError> {
         let absolute = |flag: &'static str, path: &Path| {
             let made = std::fs::create_dir_all(path).and_then(|()| path.canonicalize());
-            made.map_err(|error| SettingsError {
-                flag,
-                value: path.display().to_string(),
-                reason: error.to_string(),
-            })
+            made.map_err(|error| SettingsError::new(flag, &path.display().to_string(), error.to_string()))
         };
         Ok(Self {
             work_dir: absolute("work_dir", Path::new(flags.string("work_dir")))?,
@@ -59,18 +55,6 @@ fn base_environment() -> Vec<(String, String)> {
     variables
 }
 
-/// A flag whose value cannot be used although it has the right form.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("flag --{flag}='{value}': {reason}")]
-pub struct SettingsError {
-    /// Name of the flag.
-    pub flag: &'static str,
-    /// Value as it was given.
-    pub value: String,
-    /// What is wrong and what is accepted.
-    pub reason: String,
-}
-
 /// How this agent presents itself to masters; the id is the core's to fill in.
 ///
 /// # Errors
@@ -81,19 +65,12 @@ pub fn agent_info(flags: &Flags, pid: &Upid, work_dir: &Path) -> Result<SlaveInf
     info.set_hostname(mesos_node::hostname(flags, *pid.address().ip()));
     info.set_port(i32::from(pid.address().port()));
     let text = flags.text("resources").unwrap_or_default();
-    let wrong = |reason: String| SettingsError {
-        flag: "resources",
-        value: text.to_owned(),
-        reason,
-    };
+    let wrong = |reason: String| SettingsError::new("resources", text, reason);
     let resources = machine::complete_resources(text, flags.string("default_role"), work_dir);
     info.resources = resources.map_err(|error| wrong(error.to_string()))?.to_protobuf();
     if let Some(text) = flags.text("attributes") {
-        let attributes = Attributes::parse(text).map_err(|error| SettingsError {
-            flag: "attributes",
-            value: text.to_owned(),
-            reason: error.to_string(),
-        })?;
+        let attributes =
+            Attributes::parse(text).map_err(|error| SettingsError::new("attributes", text, error.to_string()))?;
         info.attributes = attributes.to_protobuf();
     }
     info.set_checkpoint(true);
@@ -127,14 +104,7 @@ pub fn agent_config(
     config.recover = match flags.string("recover") {
         "reconnect" => RecoverMode::Reconnect,
         "cleanup" => RecoverMode::Cleanup,
-        other => {
-            let reason = "expected reconnect or cleanup".to_owned();
-            return Err(SettingsError {
-                flag: "recover",
-                value: other.to_owned(),
-                reason,
-            });
-        }
+        other => return Err(SettingsError::new("recover", other, "expected reconnect or cleanup")),
     };
     config.strict = if flags.bool("strict") {
         Strictness::Strict

@@ -12,4 +12,3 @@ mod settings;
 pub use http::render::Identity;
 pub use process::MasterProcess;
 pub use program::{RunningMaster, StartError, run, start};
-pub use settings::SettingsError;

@@ -14,6 +14,7 @@ use mesos_master_core::{
     Effect, Input, Master, MasterTimer, ObserverId, OperatorCall, OperatorRequest, Reply, RequestId, SchedulerCall,
     Sender, StreamId,
 };
+use mesos_node::EventStream;
 use mesos_node::files::FilesHandle;
 use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
 use tokio::sync::watch;
@@ -22,7 +23,6 @@ use crate::http;
 use crate::http::operator::subscribers::{HEARTBEAT_SECONDS, Subscribers};
 use crate::http::render::{Identity, View};
 use crate::http::scheduler::ParsedCall;
-use crate::http::streams::EventStream;
 use crate::metrics;
 use crate::observer::Observer;
 
@@ -187,7 +187,7 @@ impl MasterProcess {
         inputs: &mut VecDeque<Input>,
     ) {
         let Some(open) = self.streams.get(stream) else { return };
-        if let Err(error) = open.write(event) {
+        if let Err(error) = open.write(&mesos::convert::evolve_scheduler_event(event)) {
             tracing::warn!(%stream, %error, "closing a scheduler's stream");
             self.streams.remove(stream);
             inputs.push_back(Input::SchedulerStreamClosed(stream.clone()));

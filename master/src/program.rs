@@ -8,7 +8,7 @@ use libprocess::{Node, NodeConfig, NodeError, ProcessId, ProcessRef, Upid};
 use mesos::flags::Flags;
 use mesos_allocator::HierarchicalAllocator;
 use mesos_master_core::Master;
-use mesos_node::{AddressError, Started, describe};
+use mesos_node::{SettingsError, Started, describe};
 use mesos_registrar::MemoryStorage;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -16,14 +16,11 @@ use tokio::sync::watch;
 use crate::http::companions::{ConstraintsPage, RegistryPage};
 use crate::http::render::Identity;
 use crate::process::MasterProcess;
-use crate::settings::{self, SettingsError};
+use crate::settings;
 
 /// Why a master could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// An address flag is wrong.
-    #[error(transparent)]
-    Address(#[from] AddressError),
     /// A flag's value cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -8,30 +8,10 @@ use mesos::resources::ResourceQuantities;
 use mesos::values::Scalar;
 use mesos_allocator::api::{AllocatorOptions, SorterKind};
 use mesos_master_core::MasterConfig;
+use mesos_node::SettingsError;
 use mesos_proto::v0::mesos::master_info::capability::Type as Capability;
 use mesos_proto::v0::mesos::{Address, MasterInfo, master_info};
 use protobuf::MessageField;
-use thiserror::Error;
-
-/// A flag whose value cannot be used although it has the right form.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("flag --{flag}='{value}': {reason}")]
-pub struct SettingsError {
-    /// Name of the flag.
-    pub flag: &'static str,
-    /// Value as it was given.
-    pub value: String,
-    /// What is wrong and what is accepted.
-    pub reason: String,
-}
-
-fn wrong(flag: &'static str, value: &str, reason: impl Into<String>) -> SettingsError {
-    SettingsError {
-        flag,
-        value: value.to_owned(),
-        reason: reason.into(),
-    }
-}
 
 /// How this master presents itself.
 ///
@@ -93,7 +73,7 @@ pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<Maste
 
 fn percentage(flags: &Flags, flag: &'static str) -> Result<f64, SettingsError> {
     let text = flags.string(flag);
-    let share = checks::parse_percent(text).map_err(|reason| wrong(flag, text, reason))?;
+    let share = checks::parse_percent(text).map_err(|reason| SettingsError::new(flag, text, reason))?;
     Ok(share * 100.0)
 }
 
@@ -125,14 +105,14 @@ fn sorter(flags: &Flags, flag: &'static str) -> Result<SorterKind, SettingsError
     match flags.string(flag) {
         "drf" => Ok(SorterKind::Drf),
         "random" => Ok(SorterKind::Random),
-        other => Err(wrong(flag, other, "expected drf or random")),
+        other => Err(SettingsError::new(flag, other, "expected drf or random")),
     }
 }
 
 /// Reads `cpus:0.01|mem:32`: alternatives of quantities that make an offer worth making.
 fn min_allocatable(text: &str) -> Result<Vec<BTreeMap<String, Scalar>>, SettingsError> {
-    let alternatives =
-        checks::parse_min_allocatable(text).map_err(|reason| wrong("min_allocatable_resources", text, reason))?;
+    let alternatives = checks::parse_min_allocatable(text)
+        .map_err(|reason| SettingsError::new("min_allocatable_resources", text, reason))?;
     let by_name = |quantities: &ResourceQuantities| {
         let amounts = quantities.iter().map(|(name, amount)| (name.to_string(), amount));
         amounts.collect()
@@ -147,7 +127,7 @@ fn min_allocatable(text: &str) -> Result<Vec<BTreeMap<String, Scalar>>, Settings
 /// Names the flag when a pair cannot be read or a weight is not above zero.
 pub fn weights(flags: &Flags) -> Result<BTreeMap<String, f64>, SettingsError> {
     let text = flags.text("weights").unwrap_or_default();
-    let weights = checks::parse_weights(text).map_err(|reason| wrong("weights", text, reason))?;
+    let weights = checks::parse_weights(text).map_err(|reason| SettingsError::new("weights", text, reason))?;
     Ok(weights.into_iter().collect())
 }
 

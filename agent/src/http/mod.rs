@@ -6,7 +6,6 @@ pub mod operator;
 pub mod provider;
 pub mod records;
 pub mod state;
-pub mod streams;
 pub mod throttle;
 pub mod usage;
 pub mod webui;

@@ -13,7 +13,6 @@ pub mod render;
 pub mod roles;
 pub mod scheduler;
 mod state;
-pub mod streams;
 mod summary;
 mod tasks;
 mod webui;

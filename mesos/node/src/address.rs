@@ -1,22 +1,12 @@
 //! Where a program listens and how it calls its machine.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 
 use libprocess::NodeConfig;
 use mesos::flags::Flags;
-use thiserror::Error;
 
-/// An address flag whose value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("flag --{flag}='{value}': expected {expected}")]
-pub struct AddressError {
-    /// Name of the flag.
-    pub flag: &'static str,
-    /// Value as it was given.
-    pub value: String,
-    /// What is accepted.
-    pub expected: &'static str,
-}
+use crate::settings::SettingsError;
 
 /// The flags `ip`, `port`, `advertise_ip` and `advertise_port` over what the environment said; flags win.
 ///
@@ -25,29 +15,22 @@ pub struct AddressError {
 /// # Errors
 ///
 /// Names the flag whose value is no IPv4 address or no port.
-pub fn node_config(flags: &Flags, mut config: NodeConfig) -> Result<NodeConfig, AddressError> {
+pub fn node_config(flags: &Flags, mut config: NodeConfig) -> Result<NodeConfig, SettingsError> {
     config.ip = address(flags, "ip")?.or(config.ip);
     config.advertise_ip = address(flags, "advertise_ip")?.or(config.advertise_ip);
     if let Some(text) = flags.text("advertise_port") {
-        let expected = "a port from 1 to 65535";
-        let wrong = || AddressError {
-            flag: "advertise_port",
-            value: text.to_owned(),
-            expected,
-        };
-        config.advertise_port = Some(text.parse().map_err(|_| wrong())?);
+        let port: NonZeroU16 = text
+            .parse()
+            .map_err(|_| SettingsError::new("advertise_port", text, "expected a port from 1 to 65535"))?;
+        config.advertise_port = Some(port.get());
     }
     config.port = flags.port("port");
     config.version = crate::version_info();
     Ok(config)
 }
 
-fn address(flags: &Flags, flag: &'static str) -> Result<Option<Ipv4Addr>, AddressError> {
-    let wrong = |text: &str| AddressError {
-        flag,
-        value: text.to_owned(),
-        expected: "an IPv4 address",
-    };
+fn address(flags: &Flags, flag: &'static str) -> Result<Option<Ipv4Addr>, SettingsError> {
+    let wrong = |text| SettingsError::new(flag, text, "expected an IPv4 address");
     flags
         .text(flag)
         .map(|text| text.parse().map_err(|_| wrong(text)))

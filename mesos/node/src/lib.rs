@@ -7,10 +7,14 @@ mod error;
 pub mod files;
 mod logging;
 mod program;
+mod settings;
+mod streams;
 mod version;
 
-pub use address::{AddressError, hostname, node_config};
+pub use address::{hostname, node_config};
 pub use error::describe;
 pub use logging::init_logging;
 pub use program::{Started, asked_to_end, flags_or_exit, main};
+pub use settings::SettingsError;
+pub use streams::{EventStream, WriteError};
 pub use version::version_info;

@@ -1,10 +1,9 @@
-//! Event streams: events of the core as RecordIO records in the media type that the client asked for.
+//! Event streams: v1 events as RecordIO records in the media type that the client asked for.
 
 use libprocess::http::media::MediaType;
 use libprocess::http::recordio;
 use libprocess::{StreamError, StreamWriter};
-use mesos_proto::v0::scheduler::Event;
-use protobuf::Message as _;
+use protobuf::MessageFull;
 use thiserror::Error;
 
 /// Why an event could not be written.
@@ -32,19 +31,19 @@ impl EventStream {
         Self { writer, media_type }
     }
 
-    /// Writes one event of the unversioned form as a v1 record.
+    /// Writes one event as a record.
     ///
     /// # Errors
     ///
     /// Tells when the client is gone or has too much unread.
-    pub fn write(&self, event: &Event) -> Result<(), WriteError> {
-        let event = mesos::convert::evolve_scheduler_event(event);
-        let encode = |error: String| WriteError::Encode(error);
+    pub fn write<E: MessageFull>(&self, event: &E) -> Result<(), WriteError> {
         let record = match self.media_type {
-            MediaType::Json => mesos::json::try_to_string(&event)
-                .map_err(|error| encode(error.to_string()))?
+            MediaType::Json => mesos::json::try_to_string(event)
+                .map_err(|error| WriteError::Encode(error.to_string()))?
                 .into_bytes(),
-            MediaType::Protobuf => event.write_to_bytes().map_err(|error| encode(error.to_string()))?,
+            MediaType::Protobuf => event
+                .write_to_bytes()
+                .map_err(|error| WriteError::Encode(error.to_string()))?,
         };
         Ok(self.writer.write(recordio::encode(&record))?)
     }
