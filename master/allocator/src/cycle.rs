@@ -206,7 +206,9 @@ impl Cycle<'_> {
 
     /// Offers what is left to the clients of one role.
     fn serve_role(&mut self, agent: &mut Agent, turn: &mut Turn, role: RoleIndex, pass: Pass) {
-        let Some(mut caps) = self.caps(role, pass) else { return };
+        let Some(mut caps) = self.caps(turn, role, pass) else {
+            return;
+        };
         let mut clients = std::mem::take(&mut self.scratch.clients);
         self.tree.client_cursor(role, &mut clients);
         while let Some((client, verdict)) = self.next_client(agent, role, &mut clients) {
@@ -217,7 +219,7 @@ impl Cycle<'_> {
             if !self.is_worth_going_on(turn) {
                 break;
             }
-            match self.caps(role, pass) {
+            match self.caps(turn, role, pass) {
                 Some(changed) => caps = changed,
                 None => break,
             }
@@ -246,11 +248,11 @@ impl Cycle<'_> {
     }
 
     /// The bounds for a role in a pass; `None` when the pass has nothing for the role.
-    fn caps(&self, role: RoleIndex, pass: Pass) -> Option<Caps> {
+    fn caps(&self, turn: &Turn, role: RoleIndex, pass: Pass) -> Option<Caps> {
         match pass {
             _ if !self.has_quota => Some(Caps::default()),
-            Pass::FairShares => Some(quota::fair_caps(self.tree, self.ledger, role)),
-            Pass::Guarantees => quota::guarantee_caps(self.tree, self.ledger, role),
+            Pass::FairShares => Some(quota::fair_caps(self.tree, self.ledger, role, &turn.quantities)),
+            Pass::Guarantees => quota::guarantee_caps(self.tree, self.ledger, role, &turn.quantities),
         }
     }
 
@@ -306,6 +308,10 @@ impl Cycle<'_> {
             agent.free -= &offer;
         } else {
             agent.free -= &offer.nonshared();
+        }
+        if agent.free.is_empty() {
+            // Agents that are held whole are the rule: keep no room for nothing.
+            agent.free = Resources::new();
         }
         agent.touch();
         turn.take(&offer, &mut self.ledger.places);

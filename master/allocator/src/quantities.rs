@@ -111,27 +111,35 @@ impl Places {
     }
 }
 
-/// Quantities in thousandths by place; places beyond the end are zero.
+/// How many places the usual names take.
+const USUAL: usize = 4;
+
+/// Quantities in thousandths by place. The usual names stand inside the vector, so that most vectors need no memory
+/// of their own; others follow, as far as one was ever touched.
 #[derive(Clone, Debug, Default)]
-pub struct Vector(Vec<i64>);
+pub struct Vector {
+    usual: [i64; USUAL],
+    others: Vec<i64>,
+}
 
 impl Vector {
     /// The quantity at a place.
     pub fn get(&self, place: Place) -> i64 {
-        self.0.get(place).copied().unwrap_or(0)
+        match self.usual.get(place) {
+            Some(quantity) => *quantity,
+            None => self.others.get(place - USUAL).copied().unwrap_or(0),
+        }
     }
 
     /// Sets the quantity at a place.
     pub fn set(&mut self, place: Place, quantity: i64) {
-        if place >= self.0.len() {
-            self.0.resize(place + 1, 0);
-        }
-        self.0[place] = quantity;
+        *self.at(place) = quantity;
     }
 
     /// Adds to the quantity at a place.
     pub fn add_at(&mut self, place: Place, quantity: i64) {
-        self.set(place, self.get(place).saturating_add(quantity));
+        let present = self.at(place);
+        *present = present.saturating_add(quantity);
     }
 
     /// Adds another vector.
@@ -155,12 +163,12 @@ impl Vector {
 
     /// Whether every quantity is zero.
     pub fn is_zero(&self) -> bool {
-        self.0.iter().all(|quantity| *quantity == 0)
+        self.iter().all(|(_, quantity)| quantity == 0)
     }
 
     /// Whether some quantity is above zero.
     pub fn has_positive(&self) -> bool {
-        self.0.iter().any(|quantity| *quantity > 0)
+        self.iter().any(|(_, quantity)| quantity > 0)
     }
 
     /// The larger of both, place by place.
@@ -174,7 +182,7 @@ impl Vector {
 
     /// This vector with negative quantities as zero.
     pub fn clamped(mut self) -> Self {
-        for quantity in &mut self.0 {
+        for quantity in self.usual.iter_mut().chain(&mut self.others) {
             *quantity = (*quantity).max(0);
         }
         self
@@ -182,14 +190,25 @@ impl Vector {
 
     /// Places and quantities, zeros included.
     pub fn iter(&self) -> impl Iterator<Item = (Place, i64)> + '_ {
-        self.0.iter().copied().enumerate()
+        self.usual.iter().chain(&self.others).copied().enumerate()
+    }
+
+    fn at(&mut self, place: Place) -> &mut i64 {
+        if place < USUAL {
+            return &mut self.usual[place];
+        }
+        let other = place - USUAL;
+        if other >= self.others.len() {
+            self.others.resize(other + 1, 0);
+        }
+        &mut self.others[other]
     }
 }
 
 impl PartialEq for Vector {
     fn eq(&self, other: &Self) -> bool {
         self.reaches(other) && other.reaches(self) && {
-            let longest = self.0.len().max(other.0.len());
+            let longest = USUAL + self.others.len().max(other.others.len());
             (0..longest).all(|place| self.get(place) == other.get(place))
         }
     }

@@ -11,7 +11,9 @@ use crate::ledger::{Ledger, is_charged};
 use crate::quantities::{Place, Places, Vector};
 use crate::tree::{RoleIndex, RoleTree};
 
-/// Bounds for the unreserved, not revocable quantities of one offer; places without an entry are not bounded.
+/// Bounds for the unreserved, not revocable quantities of one offer; places without an entry are not bounded. Bounds
+/// that the resources in question do not exceed are left out: most agents are small beside what a role may still
+/// get, and their resources need not be cut, copied or counted again.
 #[derive(Clone, Debug, Default)]
 pub struct Caps {
     bounds: Vec<(Place, i64)>,
@@ -20,8 +22,11 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// Lowers the bound of a place.
-    pub fn lower(&mut self, place: Place, bound: i64) {
+    /// Lowers the bound of a place, of which the resources in question have no more than `within`.
+    fn lower(&mut self, place: Place, bound: i64, within: &Vector) {
+        if bound >= within.get(place) {
+            return;
+        }
         let bound = bound.max(0);
         match self.bounds.iter_mut().find(|(other, _)| *other == place) {
             Some((_, present)) => *present = bound.min(*present),
@@ -72,18 +77,19 @@ impl Caps {
     }
 }
 
-/// Bounds what a role may get: limits of the role and of those above it, and headroom kept for guarantees.
-pub fn fair_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Caps {
-    let mut caps = limit_caps(tree, role);
+/// Bounds what a role may get of resources with the quantities `within`: limits of the role and of those above it, and
+/// headroom kept for guarantees.
+pub fn fair_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex, within: &Vector) -> Caps {
+    let mut caps = limit_caps(tree, role, within);
     for (place, required) in tree.required().iter().filter(|(_, required)| *required > 0) {
-        caps.lower(place, ledger.headroom(place) - required);
+        caps.lower(place, ledger.headroom(place) - required, within);
     }
     caps
 }
 
 /// Bounds what a role may get towards its guarantees: of what is guaranteed to it or above it, what is still
 /// outstanding; of everything else, what [`fair_caps`] leaves. `None` when nothing is outstanding.
-pub fn guarantee_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Option<Caps> {
+pub fn guarantee_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex, within: &Vector) -> Option<Caps> {
     let mut needed = Vector::default();
     let mut guaranteed = Vector::default();
     for node in tree.path_up(role).map(|index| tree.role(index)) {
@@ -96,14 +102,14 @@ pub fn guarantee_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Opti
     if !needed.has_positive() {
         return None;
     }
-    let mut caps = limit_caps(tree, role);
+    let mut caps = limit_caps(tree, role, within);
     for (place, required) in tree.required().iter().filter(|(_, required)| *required > 0) {
         if guaranteed.get(place) == 0 {
-            caps.lower(place, ledger.headroom(place) - required);
+            caps.lower(place, ledger.headroom(place) - required, within);
         }
     }
     for (place, _) in guaranteed.iter().filter(|(_, mark)| *mark > 0) {
-        caps.lower(place, needed.get(place));
+        caps.lower(place, needed.get(place), within);
     }
     caps.needed = needed
         .iter()
@@ -113,12 +119,13 @@ pub fn guarantee_caps(tree: &RoleTree, ledger: &Ledger, role: RoleIndex) -> Opti
     Some(caps)
 }
 
-/// What is left under the limits of a role and of those above it.
-pub fn limit_caps(tree: &RoleTree, role: RoleIndex) -> Caps {
+/// What is left under the limits of a role and of those above it, where that is less than `within`.
+pub fn limit_caps(tree: &RoleTree, role: RoleIndex, within: &Vector) -> Caps {
     let mut caps = Caps::default();
     for node in tree.path_up(role).map(|index| tree.role(index)) {
         for (place, limit) in &node.limits {
-            caps.lower(*place, limit - node.reserved.get(*place) - node.charged.get(*place));
+            let left = limit - node.reserved.get(*place) - node.charged.get(*place);
+            caps.lower(*place, left, within);
         }
     }
     caps

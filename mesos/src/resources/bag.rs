@@ -230,6 +230,11 @@ impl PartialEq for Resources {
 
 impl AddAssign<&Self> for Resources {
     fn add_assign(&mut self, other: &Self) {
+        if self.entries.is_empty() {
+            // A copy takes exactly the room it needs; adding one by one would take up to twice that.
+            self.entries = other.entries.clone();
+            return;
+        }
         for entry in &other.entries {
             self.add_entry(entry.clone());
         }

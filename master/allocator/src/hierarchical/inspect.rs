@@ -59,16 +59,17 @@ impl HierarchicalAllocator {
         }
         let mut ledger = self.ledger.clone();
         let is_worth = |quantities: &Vector| self.rules.is_worth(quantities, framework, client);
-        if !is_worth(&ledger.places.vector(&view)) {
+        let within = ledger.places.vector(&view);
+        if !is_worth(&within) {
             return Explanation::BelowMinimum;
         }
         let mut offer = view;
         if !self.quotas.is_empty() {
-            let limited = limit_caps(&self.tree, role).chop(&offer, &ledger.places);
+            let limited = limit_caps(&self.tree, role, &within).chop(&offer, &ledger.places);
             if !is_worth(&ledger.places.vector(&limited)) {
                 return self.find_limit(role);
             }
-            let kept = fair_caps(&self.tree, &ledger, role).chop(&offer, &ledger.places);
+            let kept = fair_caps(&self.tree, &ledger, role, &within).chop(&offer, &ledger.places);
             if !is_worth(&ledger.places.vector(&kept)) {
                 return Explanation::HeldForGuarantees;
             }
