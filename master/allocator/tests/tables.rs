@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use libprocess_types::Time;
+use mesos::attributes::Attributes;
 use mesos::capabilities::{AgentCapabilities, FrameworkCapabilities};
 use mesos::ids::{AgentId, FrameworkId};
 use mesos::resources::{Conversion, Resources};
@@ -19,6 +20,7 @@ use mesos_allocator::api::{
     Activation, AgentInfo, AgentOrder, Allocations, AllocatorOptions, FaultDomain, FrameworkInfo, Hold,
     InverseOfferAnswer, OfferFilters, OfferableAllocation, Quota, SorterKind, Unavailability,
 };
+use mesos_allocator::constraints::{ExpressionLimits, OfferConstraints};
 use mesos_allocator::{Allocator, HierarchicalAllocator};
 use support::{print, print_quantities, quantities, resources};
 
@@ -27,6 +29,8 @@ struct Table {
     now: Time,
     /// Outstanding offers.
     offers: Vec<OfferableAllocation>,
+    /// How frameworks last described themselves.
+    described: BTreeMap<FrameworkId, FrameworkInfo>,
 }
 
 /// The words of a command: plain ones by position, `key=value` by key.
@@ -154,7 +158,9 @@ fn agent_info(id: &str, words: &Words<'_>) -> AgentInfo {
             region: region.to_owned(),
             zone: "zone".to_owned(),
         }),
-        attributes: Vec::new(),
+        attributes: Attributes::parse(words.get("attributes").unwrap_or(""))
+            .expect("attributes")
+            .to_protobuf(),
         unavailability: None,
     }
 }
@@ -182,10 +188,32 @@ impl Table {
             allocator: HierarchicalAllocator::new(options(words)),
             now: Time::from_nanos(1_000_000_000_000),
             offers: Vec::new(),
+            described: BTreeMap::new(),
+        }
+    }
+
+    /// `constrain F JSON`: the framework describes itself anew with these offer constraints.
+    fn constrain(&mut self, text: &str, output: &mut String) {
+        let (framework, json) = text.split_once(' ').expect("a framework and JSON");
+        let framework = FrameworkId::new(framework);
+        let mut info = self.described[&framework].clone();
+        let message = mesos::json::from_str(json).expect("offer constraints");
+        match OfferConstraints::compile(&message, &info.roles, ExpressionLimits::default()) {
+            Ok(constraints) => {
+                info.offer_constraints = Some(constraints.into());
+                self.allocator.update_framework(self.now, &framework, info);
+            }
+            Err(error) => {
+                let _ = writeln!(output, "{error}");
+            }
         }
     }
 
     fn run(&mut self, line: &str, output: &mut String) {
+        if let Some(text) = line.strip_prefix("constrain ") {
+            self.constrain(text, output);
+            return;
+        }
         let words = Words::new(line);
         match words.at(0) {
             "reset" => *self = Self::new(&words),
@@ -276,9 +304,14 @@ impl Table {
                     Activation::Active
                 };
                 let info = framework_info(words);
+                self.described.insert(words.framework(1), info.clone());
                 allocator.add_framework(now, &words.framework(1), info, &BTreeMap::new(), state);
             }
-            "update" => allocator.update_framework(now, &words.framework(1), framework_info(words)),
+            "update" => {
+                let info = framework_info(words);
+                self.described.insert(words.framework(1), info.clone());
+                allocator.update_framework(now, &words.framework(1), info);
+            }
             "remove" => {
                 self.offers.retain(|offer| offer.framework != words.framework(1));
                 allocator.remove_framework(now, &words.framework(1));
