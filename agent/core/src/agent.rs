@@ -123,6 +123,10 @@ impl Agent {
             } => {
                 self.container_terminated(&container_id, &termination);
             }
+            Input::NestedContainerRunning { container_id, status } => {
+                self.nested_container_running(container_id, *status);
+            }
+            Input::NestedContainerEnded { container_id } => self.nested_container_ended(&container_id),
             Input::ContainerUpdateFailed { container_id, error } => {
                 self.container_update_failed(&container_id, &error);
             }

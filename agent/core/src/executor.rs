@@ -1,6 +1,6 @@
 //! An executor and its tasks as the agent knows them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use indexmap::IndexMap;
 use libprocess_types::Upid;
@@ -86,6 +86,8 @@ pub struct Executor {
     pub(crate) terminated: IndexMap<TaskId, pb::Task>,
     pub(crate) completed: VecDeque<pb::Task>,
     pub(crate) container_status: Option<pb::ContainerStatus>,
+    /// The containers that run inside its own.
+    pub(crate) nested: BTreeMap<ContainerId, pb::ContainerStatus>,
     pub(crate) pending_termination: Option<PendingTermination>,
     /// Kills asked for while a v1 executor was disconnected.
     pub(crate) waiting_kills: IndexMap<TaskId, Option<pb::KillPolicy>>,
@@ -196,6 +198,7 @@ impl Executor {
             terminated: IndexMap::new(),
             completed: VecDeque::new(),
             container_status: None,
+            nested: BTreeMap::new(),
             pending_termination: None,
             waiting_kills: IndexMap::new(),
             ever_sent_task: false,

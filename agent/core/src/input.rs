@@ -128,6 +128,19 @@ pub enum Input {
         /// How it ended.
         termination: ContainerTermination,
     },
+    /// A container runs inside that of an executor: it was launched through the agent's API, or is there again after a
+    /// restart.
+    NestedContainerRunning {
+        /// The container.
+        container_id: ContainerId,
+        /// What is known of it; told with updates of the task in it.
+        status: Box<pb::ContainerStatus>,
+    },
+    /// A container inside that of an executor ended.
+    NestedContainerEnded {
+        /// The container.
+        container_id: ContainerId,
+    },
     /// Resources of a running container could not be changed as [`crate::Effect::UpdateContainer`] asked.
     ContainerUpdateFailed {
         /// The container.

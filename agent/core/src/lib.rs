@@ -20,6 +20,7 @@ pub mod input;
 mod invariants;
 mod kill;
 mod messages;
+mod nested;
 mod operations;
 mod outbox;
 pub mod paths;

@@ -434,10 +434,6 @@ fn check_alive(state: Option<ExecutorState>) -> Result<(), Refusal> {
 
 /// What must hold for a task to be run at all. Masters check the same; not every sender is a good master.
 fn check_description(launch: &Launch) -> Result<(), Refusal> {
-    if launch.group.is_some() && launch.executor.type_() == pb::executor_info::Type::DEFAULT {
-        let message = "this agent cannot run task groups in the default executor yet";
-        return Err(Refusal::error(Reason::REASON_TASK_GROUP_INVALID, message));
-    }
     let invalid = |message: String| Err(Refusal::error(Reason::REASON_TASK_INVALID, message));
     if let Err(error) = launch.executor_id.validate() {
         return invalid(format!("the executor id cannot be used: {error}"));

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use libprocess_types::Upid;
-use mesos::ids::{ExecutorId, FrameworkId, TaskId};
+use mesos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::executor;
 use mesos_proto::v0::mesos as pb;
@@ -441,11 +441,20 @@ fn fill_container_status(executor: &Executor, ip: &std::net::Ipv4Addr, status: &
         return;
     }
     let container_status = status.container_status.mut_or_insert_default();
-    if let Some(known) = executor.container_status.as_ref() {
-        let bytes = known.write_to_bytes().unwrap_or_default();
-        if let Err(error) = container_status.merge_from_bytes(&bytes) {
-            warn!(%error, container_id = %executor.container_id, "container status cannot be merged");
+    let own = container_status
+        .container_id
+        .as_ref()
+        .map(ContainerId::from)
+        .filter(ContainerId::is_nested);
+    if let Some(nested) = own {
+        // The task has a container of its own, of which nothing is known before its launch and after its end.
+        if let Some(known) = executor.nested.get(&nested) {
+            merge_status(container_status, known);
         }
+        return;
+    }
+    if let Some(known) = executor.container_status.as_ref() {
+        merge_status(container_status, known);
     }
     if container_status.container_id.is_none() {
         container_status.container_id = MessageField::some(executor.container_id.to_proto());
@@ -456,5 +465,12 @@ fn fill_container_status(executor: &Executor, ip: &std::net::Ipv4Addr, status: &
         let mut network = pb::NetworkInfo::new();
         network.ip_addresses.push(address);
         container_status.network_infos.push(network);
+    }
+}
+
+fn merge_status(status: &mut pb::ContainerStatus, known: &pb::ContainerStatus) {
+    let bytes = known.write_to_bytes().unwrap_or_default();
+    if let Err(error) = status.merge_from_bytes(&bytes) {
+        warn!(%error, container_id = known.container_id.value(), "container status cannot be merged");
     }
 }

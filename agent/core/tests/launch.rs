@@ -396,37 +396,6 @@ fn kills_of_delivered_tasks_go_to_the_executor_and_kills_of_ended_ones_nowhere()
 }
 
 #[test]
-fn a_group_that_waits_is_killed_as_a_whole() {
-    let mut bench = Bench::registered();
-    bench.receive(&master(), build::run_task_group(&["g1", "g2"], "e1"));
-    bench.receive(&master(), build::run_task("t1", Some("e1"), false));
-    let effects = bench.receive(&master(), build::kill_task("g2"));
-    let ids: Vec<_> = forwarded(&effects)
-        .iter()
-        .map(|update| update.status.task_id.value().to_owned())
-        .collect();
-    assert_eq!(ids, ["g1", "g2"]);
-    assert_eq!(
-        bench.executor("e1").map(|executor| executor.queued_tasks().count()),
-        Some(1)
-    );
-}
-
-#[test]
-fn groups_for_the_default_executor_are_refused_clearly() {
-    let mut bench = Bench::registered();
-    let mut message = build::run_task_group(&["g1", "g2"], "e1");
-    message
-        .executor
-        .mut_or_insert_default()
-        .set_type(pb::executor_info::Type::DEFAULT);
-    let effects = bench.receive(&master(), message);
-    let refused = (TaskState::TASK_ERROR, Reason::REASON_TASK_GROUP_INVALID);
-    assert_eq!(state_and_reason(&effects), [refused, refused]);
-    assert_eq!(names(&effects).last(), Some(&"ExitedExecutorMessage"));
-}
-
-#[test]
 fn a_draining_agent_kills_what_it_has_and_takes_nothing_new() {
     let mut bench = Bench::registered();
     let address = bench.running_task("t1", "e1");
