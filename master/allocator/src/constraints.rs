@@ -34,16 +34,18 @@ pub struct ExpressionLimits {
 }
 
 impl Default for ExpressionLimits {
-    /// The defaults of the flags.
     fn default() -> Self {
-        Self {
-            memory_bytes: 4096,
-            program_size: 100,
-        }
+        Self::DEFAULT
     }
 }
 
 impl ExpressionLimits {
+    /// The defaults of the flags.
+    pub const DEFAULT: Self = Self {
+        memory_bytes: 4096,
+        program_size: 100,
+    };
+
     fn instructions(self) -> usize {
         self.program_size.min(self.memory_bytes * 2 / 3 / RE2_INSTRUCTION_BYTES)
     }

@@ -187,6 +187,9 @@ impl Master {
             });
             accepted.remaining += &offer.resources;
         }
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            framework.counters.offers_accepted += offer_ids.len() as u64;
+        }
         accepted
     }
 
@@ -194,6 +197,9 @@ impl Master {
         for mut operation in operations {
             operation.upgrade_resources();
             inject_allocation_into_operation(&mut operation, &accepted.role);
+            if let Some(framework) = self.frameworks.get_mut(&accepted.framework_id) {
+                framework.counters.operation(operation.type_());
+            }
             match operation.type_() {
                 OperationType::LAUNCH => self.launch(&mut accepted, operation),
                 OperationType::LAUNCH_GROUP => self.launch_group(&mut accepted, operation),

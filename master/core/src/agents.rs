@@ -22,6 +22,7 @@ use crate::input::MasterTimer;
 use crate::master::Master;
 use crate::model::{AgentConnection, is_terminal};
 use crate::registration::AgentDescription;
+use crate::removal::Silence;
 use crate::status;
 
 impl Master {
@@ -66,7 +67,7 @@ impl Master {
     /// A disconnected agent has had its time to come back.
     pub(crate) fn agent_return_timed_out(&mut self, id: &AgentId) {
         if self.agents.get(id).is_some_and(|agent| !agent.is_connected()) {
-            self.mark_unreachable(id, "the agent did not come back in time after its connection broke");
+            self.schedule_removal(id, Silence::Link);
         }
     }
 
@@ -94,6 +95,7 @@ impl Master {
         message: &ReregisterSlaveMessage,
     ) {
         self.displace_other_agent(upid, id);
+        self.cancel_removals(id);
         let now = self.now;
         let Some(agent) = self.agents.get_mut(id) else { return };
         if agent.upid != *upid {

@@ -53,6 +53,7 @@ impl Master {
         if let Err(reply) = self.check_caller(&id, principal.as_deref(), stream_header.as_ref()) {
             return self.reply(request, reply);
         }
+        self.count_call(&id, call.type_());
         let reply = match call.type_() {
             Type::UPDATE_FRAMEWORK => match self.update_framework(&id, call.update_framework.unwrap_or_default()) {
                 Ok(()) => Reply::empty(200),
@@ -116,6 +117,7 @@ impl Master {
         let Some(id) = self.sent_by(from, &call.framework_id, "Call") else {
             return;
         };
+        self.count_call(&id, call.type_());
         match call.type_() {
             Type::UPDATE_FRAMEWORK => {
                 if let Err(error) = self.update_framework(&id, call.update_framework.unwrap_or_default()) {
@@ -124,6 +126,12 @@ impl Master {
             }
             Type::UNKNOWN => tracing::warn!(framework_id = %id, "call of unknown type dropped"),
             _ => self.dispatch_call(&id, call),
+        }
+    }
+
+    pub(crate) fn count_call(&mut self, id: &FrameworkId, kind: Type) {
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.counters.call(kind);
         }
     }
 
@@ -195,15 +203,19 @@ impl Master {
         let Some(framework) = self.frameworks.get(id) else {
             return Err(format!("framework {id} is not known"));
         };
-        framework_info::validate(&info, &self.config)
+        let compiled_constraints = framework_info::validate(&info, &self.config)
             .and_then(|()| validate_update(&framework.info, &info).map_err(Into::into))
-            .and_then(|()| framework_info::validate_options(&info, &update.suppressed_roles, constraints.as_ref()))
+            .and_then(|()| {
+                let suppressed = &update.suppressed_roles;
+                framework_info::validate_options(&info, suppressed, constraints.as_ref(), &self.config)
+            })
             .map_err(|error| with_causes(&error))?;
         let changed = *framework.info != info;
         let subscription = Subscription {
             info,
             suppressed_roles: update.suppressed_roles.into_iter().collect(),
             offer_constraints: constraints,
+            compiled_constraints,
             force: false,
         };
         self.update_framework_info(id, subscription);

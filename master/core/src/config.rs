@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mesos_allocator::constraints::ExpressionLimits;
 use mesos_proto::v0::mesos::MasterInfo;
+
+use crate::rate_limits::RateLimits;
 
 /// Settings of the rules, from flags. Defaults are those of `facts/flags_master.tsv` and `constants.tsv`.
 #[derive(Clone, Debug)]
@@ -21,6 +24,12 @@ pub struct MasterConfig {
     /// Share of the registry's agents, in percent, that may be given up after failover
     /// (`--recovery_agent_removal_limit`); more end the master.
     pub recovery_agent_removal_limit: f64,
+    /// Time between two agents that are given up (`--agent_removal_rate_limit`); `None` limits nothing.
+    pub agent_removal_interval: Option<Duration>,
+    /// How often the frameworks of a principal may send messages (`--rate_limits`).
+    pub rate_limits: RateLimits,
+    /// Bounds of regular expressions in offer constraints (`--offer_constraints_re2_*`).
+    pub expression_limits: ExpressionLimits,
     /// Life of an unused offer (`--offer_timeout`).
     pub offer_timeout: Option<Duration>,
     /// Time between allocation rounds (`--allocation_interval`).
@@ -64,6 +73,9 @@ impl MasterConfig {
             max_agent_ping_timeouts: 5,
             agent_reregister_timeout: Duration::from_secs(10 * MINUTE),
             recovery_agent_removal_limit: 100.0,
+            agent_removal_interval: None,
+            rate_limits: RateLimits::none(),
+            expression_limits: ExpressionLimits::DEFAULT,
             offer_timeout: None,
             allocation_interval: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(15),

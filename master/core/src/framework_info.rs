@@ -3,7 +3,10 @@
 //!
 //! Source: shared facts, `scheduler_calls.tsv`, `pitfalls.md` D10, D22.
 
+use std::sync::Arc;
+
 use mesos::validation::framework::{self as rules, FrameworkError, roles_of};
+use mesos_allocator::constraints::{ConstraintError, OfferConstraints as CompiledConstraints};
 use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::scheduler::OfferConstraints;
 use thiserror::Error;
@@ -25,10 +28,8 @@ pub(crate) enum FrameworkInfoError {
     RoleNotAllowed(String),
     #[error("user 'root' may not run frameworks here (--no-root_submissions)")]
     RootNotAllowed,
-    #[error("offer constraints name role '{0}', which is not one of the framework's roles")]
-    ConstraintForOtherRole(String),
-    #[error("offer constraints are not supported yet: send none")]
-    ConstraintsUnsupported,
+    #[error(transparent)]
+    Constraints(#[from] ConstraintError),
     #[error("{REMOVED}")]
     Removed,
 }
@@ -48,21 +49,20 @@ pub(crate) fn validate(info: &FrameworkInfo, config: &MasterConfig) -> Result<()
     Ok(())
 }
 
-/// Checks what comes beside a description: suppressed roles and constraints must name roles of the framework.
+/// Checks what comes beside a description: suppressed roles and constraints must name roles of the framework. Gives the
+/// constraints in the form that the allocator asks.
 pub(crate) fn validate_options(
     info: &FrameworkInfo,
     suppressed_roles: &[String],
     constraints: Option<&OfferConstraints>,
-) -> Result<(), FrameworkInfoError> {
+    config: &MasterConfig,
+) -> Result<Option<Arc<CompiledConstraints>>, FrameworkInfoError> {
     rules::validate_suppressed_roles(info, suppressed_roles)?;
     let Some(constraints) = constraints.filter(|constraints| !constraints.role_constraints.is_empty()) else {
-        return Ok(());
+        return Ok(None);
     };
-    let roles = roles_of(info);
-    match constraints.role_constraints.keys().find(|role| !roles.contains(*role)) {
-        Some(role) => Err(FrameworkInfoError::ConstraintForOtherRole(role.clone())),
-        None => Err(FrameworkInfoError::ConstraintsUnsupported),
-    }
+    let compiled = CompiledConstraints::compile(constraints, &roles_of(info), config.expression_limits)?;
+    Ok(Some(Arc::new(compiled)))
 }
 
 /// Adapts the description of a framework that subscribes again: what cannot change keeps its old value silently, as
@@ -123,17 +123,24 @@ mod tests {
 
     #[test]
     fn options_name_roles_of_the_framework() {
+        let config = MasterConfig::new(MasterInfo::new(), 0);
+        let checked = |roles: &[&str], suppressed: &[&str], constraints: Option<&OfferConstraints>| {
+            let suppressed: Vec<String> = suppressed.iter().map(|role| (*role).to_owned()).collect();
+            validate_options(&info(roles), &suppressed, constraints, &config)
+        };
         let mut constraints = OfferConstraints::new();
-        assert_eq!(validate_options(&info(&["a"]), &[], Some(&constraints)), Ok(()));
-        assert_eq!(validate_options(&info(&["a"]), &["a".to_owned()], None), Ok(()));
-        assert!(validate_options(&info(&["a"]), &["b".to_owned()], None).is_err());
+        assert_eq!(checked(&["a"], &[], Some(&constraints)), Ok(None));
+        assert_eq!(checked(&["a"], &["a"], None), Ok(None));
+        assert!(checked(&["a"], &["b"], None).is_err());
         constraints
             .role_constraints
             .insert("b".to_owned(), RoleConstraints::new());
-        let other = validate_options(&info(&["a"]), &[], Some(&constraints));
-        assert_eq!(other, Err(FrameworkInfoError::ConstraintForOtherRole("b".to_owned())));
-        let own = validate_options(&info(&["b"]), &[], Some(&constraints));
-        assert_eq!(own, Err(FrameworkInfoError::ConstraintsUnsupported));
+        let foreign = ConstraintError::ForeignRole("b".to_owned());
+        let other = checked(&["a"], &[], Some(&constraints));
+        assert_eq!(other, Err(FrameworkInfoError::Constraints(foreign)));
+        let empty = ConstraintError::NoGroups("b".to_owned());
+        let own = checked(&["b"], &[], Some(&constraints));
+        assert_eq!(own, Err(FrameworkInfoError::Constraints(empty)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use libprocess_types::Upid;
 use mesos::capabilities::FrameworkCapabilities;
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use mesos::validation::framework::roles_of;
-use mesos_allocator::api::{Activation, FrameworkInfo as AllocatorFramework};
+use mesos_allocator::api::Activation;
 use mesos_proto::internal::wire::messages::{ShutdownFrameworkMessage, UpdateFrameworkMessage};
 use mesos_proto::v0::mesos::task_status::Reason;
 use mesos_proto::v0::mesos::{FrameworkInfo, TaskState};
@@ -17,7 +17,7 @@ use crate::Resources;
 use crate::effect::{Change, Effect};
 use crate::input::{MasterTimer, StreamId};
 use crate::master::Master;
-use crate::model::{Bounded, Connection, Framework, FrameworkState, RecentIds};
+use crate::model::{Bounded, Connection, Framework, FrameworkCounters, FrameworkState, RecentIds};
 use crate::notify::Notice;
 use crate::status::{self, Subject, Verdict};
 use crate::subscribe::Subscription;
@@ -47,7 +47,7 @@ impl Master {
             FrameworkState::Active(_) => Activation::Active,
             _ => Activation::Inactive,
         };
-        let allocator_info = AllocatorFramework::from_proto(&subscription.info, subscription.suppressed_roles.clone());
+        let allocator_info = subscription.for_allocator();
         let used = self.used_by(id);
         self.allocator
             .add_framework(self.now, id, allocator_info, &used, activation);
@@ -67,7 +67,11 @@ impl Master {
             unreachable_tasks: RecentIds::new(self.config.max_unreachable_tasks_per_framework),
             completed_tasks: Bounded::new(self.config.max_completed_tasks_per_framework),
             offers: BTreeSet::new(),
+            counters: FrameworkCounters::default(),
         };
+        if let Some(upid) = framework.upid.clone() {
+            self.note_scheduler(&upid, framework.info.principal.as_deref());
+        }
         self.frameworks.insert(id.clone(), framework);
     }
 
@@ -88,6 +92,7 @@ impl Master {
             info: info.clone(),
             suppressed_roles: BTreeSet::new(),
             offer_constraints: None,
+            compiled_constraints: None,
             force: false,
         };
         self.add_framework(&id, subscription, FrameworkState::Recovered);
@@ -97,7 +102,7 @@ impl Master {
     /// Takes over a changed description: offers in roles that are gone are withdrawn.
     pub(crate) fn update_framework_info(&mut self, id: &FrameworkId, subscription: Subscription) {
         let roles = roles_of(&subscription.info);
-        let allocator_info = AllocatorFramework::from_proto(&subscription.info, subscription.suppressed_roles.clone());
+        let allocator_info = subscription.for_allocator();
         self.allocator.update_framework(self.now, id, allocator_info);
         let stale = self.frameworks.get(id).map(|framework| {
             let offers = framework.offers.iter().filter_map(|offer_id| self.offers.get(offer_id));
@@ -230,6 +235,9 @@ impl Master {
         if let Some(mut framework) = self.frameworks.remove(id) {
             framework.state = FrameworkState::Disconnected;
             framework.unregistered_time = Some(self.now);
+            if let Some(upid) = framework.upid.clone() {
+                self.forget_scheduler(&upid);
+            }
             self.publish(Change::FrameworkRemoved(framework.info.clone()));
             self.completed_frameworks.push(framework);
         }

@@ -1,5 +1,6 @@
 //! Everything that can happen to the master.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub enum Input {
     RegistryStored(Answer),
     /// The registry cannot be stored: the core answers with [`crate::Effect::Abort`].
     RegistryFailed(StoreError),
+    /// The file that lists the agents which may be offered was read (`--whitelist`); `None` allows all.
+    Whitelist(Option<BTreeSet<String>>),
     /// A timer ran out.
     Timer(MasterTimer),
 }
@@ -149,6 +152,11 @@ pub enum MasterTimer {
     Heartbeat(StreamId),
     /// An offer was not used in time.
     OfferExpiry(OfferId),
+    /// The next message that waits for a rate limit may be handled: of the frameworks of a principal, or of all that
+    /// have no limit of their own.
+    RateLimit(Option<String>),
+    /// The limit of removals allows the next one.
+    AgentRemoval,
     /// Agents of the previous leader have had their time to come back.
     AgentReregistration,
     /// One agent that was disconnected has had its time to register again.

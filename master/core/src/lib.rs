@@ -17,6 +17,7 @@ mod input;
 mod invariants;
 mod kill;
 mod launch;
+mod limiter;
 mod master;
 mod messages;
 mod model;
@@ -26,9 +27,11 @@ mod operator;
 mod pings;
 mod quota;
 mod quota_rules;
+mod rate_limits;
 mod reconcile;
 mod recovery;
 mod registration;
+mod removal;
 mod reregistration;
 mod status;
 mod step;
@@ -44,9 +47,11 @@ pub use effect::{Change, Effect, Reply, Sender};
 pub use input::{Input, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, SchedulerCall, StreamId};
 pub use master::{InvariantError, Master, Phase};
 pub use model::{
-    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkState, Offer, RecentIds, Task, is_terminal,
+    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkCounters, FrameworkState, Offer, RecentIds, Task,
+    is_terminal,
 };
 
 pub use mesos::resources::Resources;
 pub use mesos_allocator::api::Quota;
 pub use quota_rules::to_config as quota_config;
+pub use rate_limits::{MessageCounts, RateLimitError, RateLimits};

@@ -15,8 +15,11 @@ use thiserror::Error;
 use crate::config::MasterConfig;
 use crate::effect::Effect;
 use crate::input::{ObserverId, RequestId};
+use crate::limiter::Limiter;
 use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
 use crate::quota_rules::Quotas;
+use crate::rate_limits::Throttles;
+use crate::removal::Removal;
 use crate::weights::Weights;
 
 /// How far a master is on its way to lead.
@@ -74,6 +77,10 @@ pub struct Master {
     /// Quota of roles as it will be when all that is asked is stored.
     pub(crate) planned_quotas: Quotas,
     pub(crate) unreachable_tasks: BTreeMap<AgentId, BTreeMap<FrameworkId, Vec<TaskId>>>,
+    /// Agents that wait to be given up, when removals are limited.
+    pub(crate) removals: Option<Limiter<Removal>>,
+    /// Schedulers that speak libprocess, and those of their messages that wait.
+    pub(crate) throttles: Throttles,
 }
 
 /// What waits for a registry write.
@@ -155,6 +162,8 @@ impl Master {
             quotas: Quotas::new(),
             planned_quotas: Quotas::new(),
             unreachable_tasks: BTreeMap::new(),
+            removals: config.agent_removal_interval.map(Limiter::new),
+            throttles: Throttles::new(&config.rate_limits),
             config,
         }
     }

@@ -40,6 +40,22 @@ pub(crate) enum Notice {
     Error(String),
 }
 
+impl Notice {
+    /// The event that the notice is, or that its older message stands for.
+    const fn kind(&self) -> event::Type {
+        match self {
+            Self::Registered | Self::Reregistered => event::Type::SUBSCRIBED,
+            Self::Offers(..) => event::Type::OFFERS,
+            Self::Rescind(_) => event::Type::RESCIND,
+            Self::Update(..) => event::Type::UPDATE,
+            Self::Message(_) => event::Type::MESSAGE,
+            Self::ExecutorExited(_) | Self::AgentLost(_) => event::Type::FAILURE,
+            Self::Operation(_) => event::Type::UPDATE_OPERATION_STATUS,
+            Self::Error(_) => event::Type::ERROR,
+        }
+    }
+}
+
 /// Who waits for the acknowledgement of an update.
 #[derive(Clone, Debug)]
 pub(crate) enum Acknowledgee {
@@ -76,6 +92,7 @@ impl Master {
 
     /// Writes a notice to a connection, which need not be the framework's own (an older or a refused one).
     pub(crate) fn deliver(&mut self, connection: &Connection, framework_id: &FrameworkId, notice: Notice) {
+        self.count_event(framework_id, notice.kind());
         match connection {
             Connection::Stream(stream) => {
                 let event = self.event(framework_id, notice);
@@ -95,16 +112,21 @@ impl Master {
         }
     }
 
+    fn count_event(&mut self, framework_id: &FrameworkId, kind: event::Type) {
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            framework.counters.event(kind);
+        }
+    }
+
     /// The first heartbeat of a stream comes with the subscription, the others periodically.
     pub(crate) fn heartbeat(&mut self, stream: &StreamId) {
         let subscribed = Connection::Stream(stream.clone());
-        if !self
+        let owner = self
             .frameworks
-            .values()
-            .any(|framework| framework.connection() == Some(&subscribed))
-        {
-            return;
-        }
+            .values_mut()
+            .find(|framework| framework.connection() == Some(&subscribed));
+        let Some(owner) = owner else { return };
+        owner.counters.event(event::Type::HEARTBEAT);
         let event = Box::new(typed(event::Type::HEARTBEAT));
         self.effects.push(Effect::StreamEvent {
             stream: stream.clone(),

@@ -69,6 +69,9 @@ impl Master {
         }
         if !offers.is_empty() {
             tracing::debug!(%framework_id, count = offers.len(), "offers sent");
+            if let Some(framework) = self.frameworks.get_mut(framework_id) {
+                framework.counters.offers_sent += offers.len() as u64;
+            }
             self.notify(framework_id, Notice::Offers(offers, pids));
         }
     }
@@ -135,6 +138,9 @@ impl Master {
     pub(crate) fn rescind_offer(&mut self, id: &OfferId) {
         if let Some(offer) = self.discard_offer(id, None) {
             tracing::debug!(framework_id = %offer.framework_id, offer_id = %id, "offer rescinded");
+            if let Some(framework) = self.frameworks.get_mut(&offer.framework_id) {
+                framework.counters.offers_rescinded += 1;
+            }
             self.notify(&offer.framework_id, Notice::Rescind(id.clone()));
         }
     }
@@ -170,6 +176,9 @@ impl Master {
                 .is_some_and(|offer| offer.framework_id == *framework_id);
             if own {
                 self.discard_offer(&id, Some(filters));
+                if let Some(framework) = self.frameworks.get_mut(framework_id) {
+                    framework.counters.offers_declined += 1;
+                }
             } else {
                 tracing::debug!(%framework_id, offer_id = %id, "declined offer is no longer valid");
             }

@@ -8,6 +8,7 @@ use mesos_proto::internal::wire::messages::PingSlaveMessage;
 use crate::effect::{Effect, Sender};
 use crate::input::{MasterTimer, ObserverId};
 use crate::master::Master;
+use crate::removal::Silence;
 
 impl Master {
     pub(crate) fn start_observer(&mut self) -> ObserverId {
@@ -49,7 +50,7 @@ impl Master {
             agent.missed_pings += 1;
             if agent.missed_pings >= self.config.max_agent_ping_timeouts {
                 let id = agent.id.clone();
-                self.mark_unreachable(&id, "health check timed out");
+                self.schedule_removal(&id, Silence::Pings);
             }
         }
         self.ping(observer);
@@ -57,13 +58,14 @@ impl Master {
 
     /// An agent answered.
     pub(crate) fn pong(&mut self, from: &Upid) {
-        let Some(id) = self.agent_upids.get(from) else {
+        let Some(id) = self.agent_upids.get(from).cloned() else {
             tracing::debug!(upid = %from, "pong of an unknown agent ignored");
             return;
         };
-        if let Some(agent) = self.agents.get_mut(id) {
+        if let Some(agent) = self.agents.get_mut(&id) {
             agent.missed_pings = 0;
             agent.awaits_pong = false;
         }
+        self.cancel_removal(&id, Silence::Pings);
     }
 }

@@ -16,7 +16,8 @@ use crate::effect::Effect;
 use crate::input::MasterTimer;
 use crate::master::{Master, Pending, Phase};
 use crate::model::RecentIds;
-use crate::{quota_rules, status, weights};
+use crate::removal::Silence;
+use crate::{quota_rules, weights};
 
 /// What a registry may ask of the master that leads with it.
 const CAPABILITIES: [&str; 3] = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"];
@@ -99,22 +100,7 @@ impl Master {
             }
         }
         for id in lost {
-            tracing::info!(agent_id = %id, "agent did not come back after failover");
-            let since = status::time_info(self.now);
-            let operation = Operation::MarkAgentUnreachable {
-                agent_id: id.clone(),
-                since: Box::new(since.clone()),
-            };
-            self.leaving.insert(id.clone());
-            let cause = "the agent did not come back after failover of the master".to_owned();
-            self.store(
-                vec![operation],
-                Pending::Unreachable {
-                    agent_id: id,
-                    since: Box::new(since),
-                    cause,
-                },
-            );
+            self.schedule_removal(&id, Silence::Failover);
         }
     }
 

@@ -156,6 +156,7 @@ impl Master {
         let after_failover = self.recovered_agents.remove(agent_id).is_some();
         let was_unreachable = self.unreachable_agents.remove(agent_id).is_some();
         self.displace_other_agent(upid, agent_id);
+        self.cancel_removals(agent_id);
         self.count("master/slave_reregistrations");
         let known: BTreeSet<FrameworkId> = self.frameworks.keys().cloned().collect();
         self.add_agent(upid, description, Some(()));

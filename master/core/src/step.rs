@@ -23,8 +23,9 @@ impl Master {
                 tracing::debug!("input dropped: the master has not recovered");
                 self.count("master/dropped_messages");
             }
-            Input::Message { from, message } => self.receive(&from, message),
-            Input::Exited(upid) => self.exited(&upid),
+            Input::Message { from, message } => self.arrived(from, message),
+            Input::Exited(upid) => self.broke(upid),
+            Input::Whitelist(hostnames) => self.allocator.update_whitelist(self.now, hostnames),
             Input::SchedulerStreamClosed(stream) => self.stream_closed(&stream),
             Input::Timer(timer) => self.timer(timer),
         }
@@ -39,6 +40,8 @@ impl Master {
             MasterTimer::FrameworkFailover(id) => self.framework_timed_out(&id),
             MasterTimer::Heartbeat(stream) => self.heartbeat(&stream),
             MasterTimer::OfferExpiry(id) => self.rescind_offer(&id),
+            MasterTimer::RateLimit(principal) => self.release_messages(principal.as_deref()),
+            MasterTimer::AgentRemoval => self.release_removals(),
             MasterTimer::AgentReregistration => self.recovered_agents_timed_out(),
             MasterTimer::AgentReturn(id) => self.agent_return_timed_out(&id),
             MasterTimer::RegistryCleanup => self.clean_registry(),

@@ -3,12 +3,15 @@
 //! Source: shared facts, `scheduler_calls.tsv` (SUBSCRIBE), `pitfalls.md` D10, D11, D22.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use libprocess_types::Upid;
 use mesos::ids::FrameworkId;
+use mesos_allocator::api::FrameworkInfo as AllocatorFramework;
+use mesos_allocator::constraints::OfferConstraints as CompiledConstraints;
 use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::scheduler::OfferConstraints;
-use mesos_proto::v0::scheduler::call::Subscribe;
+use mesos_proto::v0::scheduler::call::{Subscribe, Type};
 
 use crate::effect::{Change, Effect};
 use crate::error_text::with_causes;
@@ -23,10 +26,19 @@ pub(crate) struct Subscription {
     pub(crate) info: FrameworkInfo,
     pub(crate) suppressed_roles: BTreeSet<String>,
     pub(crate) offer_constraints: Option<OfferConstraints>,
+    /// The constraints as the allocator asks them.
+    pub(crate) compiled_constraints: Option<Arc<CompiledConstraints>>,
     pub(crate) force: bool,
 }
 
 impl Subscription {
+    /// What the allocator needs to know.
+    pub(crate) fn for_allocator(&self) -> AllocatorFramework {
+        let mut info = AllocatorFramework::from_proto(&self.info, self.suppressed_roles.clone());
+        info.offer_constraints.clone_from(&self.compiled_constraints);
+        info
+    }
+
     /// Id that the framework claims to have.
     fn framework_id(&self) -> Option<FrameworkId> {
         self.info
@@ -112,11 +124,13 @@ impl Master {
             }
         }
         let constraints = call.offer_constraints.into_option();
-        framework_info::validate_options(&info, &call.suppressed_roles, constraints.as_ref())?;
+        let compiled_constraints =
+            framework_info::validate_options(&info, &call.suppressed_roles, constraints.as_ref(), &self.config)?;
         Ok(Subscription {
             info,
             suppressed_roles: call.suppressed_roles.into_iter().collect(),
             offer_constraints: constraints,
+            compiled_constraints,
             force: call.force.unwrap_or(false),
         })
     }
@@ -135,6 +149,7 @@ impl Master {
         tracing::info!(framework_id = %id, name = subscription.info.name(), "framework subscribed");
         let state = FrameworkState::Active(connection.clone());
         self.add_framework(&id, subscription, state);
+        self.count_call(&id, Type::SUBSCRIBE);
         self.watch(&id, connection);
         self.notify(&id, Notice::Registered);
         self.start_heartbeat(connection);
@@ -166,6 +181,7 @@ impl Master {
         }
         let was_recovered = framework.is_recovered();
         let force = subscription.force;
+        self.count_call(id, Type::SUBSCRIBE);
         self.update_framework_info(id, subscription);
         self.cancel_timer(MasterTimer::FrameworkFailover(id.clone()));
         match (connection, was_recovered) {
@@ -236,6 +252,7 @@ impl Master {
             return;
         };
         let was_active = framework.is_active();
+        let (before, principal) = (framework.upid.take(), framework.info.principal.clone());
         framework.upid = match connection {
             Connection::Process(upid) => Some(upid.clone()),
             Connection::Stream(_) => None,
@@ -244,6 +261,12 @@ impl Master {
         framework.state = FrameworkState::Active(connection.clone());
         if !was_active {
             self.allocator.activate_framework(self.now, id);
+        }
+        if let Some(before) = before {
+            self.forget_scheduler(&before);
+        }
+        if let Connection::Process(upid) = connection {
+            self.note_scheduler(upid, principal.as_deref());
         }
     }
 

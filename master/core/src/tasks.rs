@@ -131,6 +131,9 @@ impl Master {
         if released {
             self.release_allocated(&agent_id, framework_id, &resources);
             self.count_end(new);
+            if let Some(framework) = self.frameworks.get_mut(framework_id) {
+                framework.counters.end(new);
+            }
         }
     }
 

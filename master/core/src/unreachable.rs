@@ -27,30 +27,6 @@ pub(crate) enum Departure {
 }
 
 impl Master {
-    /// Gives a registered agent up: the registry first.
-    pub(crate) fn mark_unreachable(&mut self, id: &AgentId, cause: &str) {
-        if !self.agents.contains_key(id) || self.reregistering.contains_key(id) || self.is_leaving(id) {
-            tracing::debug!(agent_id = %id, "agent is not marked unreachable: it is coming back or already leaving");
-            return;
-        }
-        tracing::info!(agent_id = %id, cause, "marking agent unreachable");
-        self.count("master/slave_unreachable_scheduled");
-        let since = status::time_info(self.now);
-        let operation = Operation::MarkAgentUnreachable {
-            agent_id: id.clone(),
-            since: Box::new(since.clone()),
-        };
-        self.leaving.insert(id.clone());
-        self.store(
-            vec![operation],
-            Pending::Unreachable {
-                agent_id: id.clone(),
-                since: Box::new(since),
-                cause: cause.to_owned(),
-            },
-        );
-    }
-
     pub(crate) fn is_leaving(&self, id: &AgentId) -> bool {
         self.leaving.contains(id)
     }

@@ -9,7 +9,7 @@ use mesos::ids::{FrameworkId, OfferId, TaskId};
 use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::scheduler::OfferConstraints;
 
-use super::{Bounded, RecentIds, Task};
+use super::{Bounded, FrameworkCounters, RecentIds, Task};
 use crate::input::StreamId;
 
 /// How events reach a scheduler.
@@ -61,6 +61,7 @@ pub struct Framework {
     pub(crate) unreachable_tasks: RecentIds<TaskId, Task>,
     pub(crate) completed_tasks: Bounded<Arc<Task>>,
     pub(crate) offers: BTreeSet<OfferId>,
+    pub(crate) counters: FrameworkCounters,
 }
 
 impl Framework {
@@ -173,6 +174,12 @@ impl Framework {
     #[must_use]
     pub const fn completed_tasks(&self) -> &Bounded<Arc<Task>> {
         &self.completed_tasks
+    }
+
+    /// What was counted of it.
+    #[must_use]
+    pub const fn counters(&self) -> &FrameworkCounters {
+        &self.counters
     }
 
     /// Offers that it holds.

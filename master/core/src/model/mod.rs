@@ -2,12 +2,14 @@
 //! change it stand in the modules beside this folder.
 
 mod agent;
+mod counters;
 mod framework;
 mod history;
 mod offer;
 mod task;
 
 pub use agent::{Agent, AgentConnection};
+pub use counters::FrameworkCounters;
 pub use framework::{Connection, Framework, FrameworkState};
 pub use history::{Bounded, RecentIds};
 pub use offer::Offer;
