@@ -207,12 +207,29 @@ pub trait Allocator: Send {
     /// Figures for the metrics endpoint.
     fn metrics(&self, now: Time) -> AllocatorMetrics;
 
+    /// What one agent's accounts say; `None` for an agent that was not added. Meant for tests and simulation.
+    fn accounts(&self, agent: &AgentId) -> Option<AgentAccounts>;
+
     /// Checks that all accounts agree with each other. Slow: meant for tests and simulation.
     ///
     /// # Errors
     ///
     /// Describes the first contradiction.
     fn check_invariants(&self) -> Result<(), InvariantError>;
+}
+
+/// The accounts of one agent, without allocation. Unless it shrank below what is held, what is free and what is held
+/// make its total; a shared resource is free while it is held, and counts once for each use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentAccounts {
+    /// All that it has.
+    pub total: Resources,
+    /// What nobody holds, reserved or not.
+    pub free: Resources,
+    /// What frameworks hold, offered or in use.
+    pub held: BTreeMap<FrameworkId, Resources>,
+    /// Whether it has all that is held of it.
+    pub is_intact: bool,
 }
 
 /// How an allocator ranks and what it withholds; fixed for its lifetime.

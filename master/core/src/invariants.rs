@@ -40,6 +40,7 @@ impl Master {
         }
         self.check_offers_known()?;
         self.check_allocator_sums()?;
+        self.check_conservation()?;
         require!(
             self.agent_upids
                 .iter()

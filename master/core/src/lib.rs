@@ -8,6 +8,7 @@ mod accept;
 mod agents;
 mod calls;
 mod config;
+mod conservation;
 mod effect;
 mod error_text;
 mod executors;

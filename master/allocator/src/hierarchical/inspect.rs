@@ -9,7 +9,7 @@ use mesos::values::Scalar;
 
 use super::HierarchicalAllocator;
 use crate::agent::Agent;
-use crate::api::{AllocatorMetrics, InvariantError, QuotaMetrics};
+use crate::api::{AgentAccounts, AllocatorMetrics, InvariantError, QuotaMetrics};
 use crate::explain::Explanation;
 use crate::framework::Framework;
 use crate::quantities::Vector;
@@ -130,6 +130,21 @@ impl HierarchicalAllocator {
             metrics.quotas.insert(role.clone(), figures);
         }
         metrics
+    }
+
+    pub(super) fn read_accounts(&self, id: &AgentId) -> Option<AgentAccounts> {
+        let agent = self.agents.at(self.agent_slot(id)?);
+        let mut held: BTreeMap<FrameworkId, Resources> = BTreeMap::new();
+        for holding in &agent.holdings {
+            let framework = self.frameworks.at(self.tree.client(holding.client).framework);
+            *held.entry(framework.id.clone()).or_default() += &holding.resources;
+        }
+        Some(AgentAccounts {
+            total: agent.total.clone(),
+            free: agent.free.clone(),
+            held,
+            is_intact: agent.is_intact,
+        })
     }
 
     pub(super) fn check_accounts(&self) -> Result<(), InvariantError> {

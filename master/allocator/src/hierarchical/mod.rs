@@ -17,8 +17,8 @@ use mesos::resources::{Conversion, Resources};
 
 use crate::agent::Agent;
 use crate::api::{
-    Activation, AgentInfo, Allocations, Allocator, AllocatorError, AllocatorMetrics, AllocatorOptions, FrameworkInfo,
-    Hold, InvariantError, InverseOfferAnswer, InverseOfferStatus, OfferFilters, Quota, Unavailability,
+    Activation, AgentAccounts, AgentInfo, Allocations, Allocator, AllocatorError, AllocatorMetrics, AllocatorOptions,
+    FrameworkInfo, Hold, InvariantError, InverseOfferAnswer, InverseOfferStatus, OfferFilters, Quota, Unavailability,
 };
 use crate::cycle::Scratch;
 use crate::explain::Explanation;
@@ -300,6 +300,10 @@ impl Allocator for HierarchicalAllocator {
 
     fn metrics(&self, now: Time) -> AllocatorMetrics {
         self.gather_metrics(now)
+    }
+
+    fn accounts(&self, agent: &AgentId) -> Option<AgentAccounts> {
+        self.read_accounts(agent)
     }
 
     fn check_invariants(&self) -> Result<(), InvariantError> {
