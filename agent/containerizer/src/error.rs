@@ -47,6 +47,9 @@ pub enum ContainerizerError {
     /// The command has nothing to run.
     #[error("the command names nothing to run")]
     NoCommand,
+    /// A secret variable of the command has no value here.
+    #[error("failed to resolve the command's environment")]
+    Secret(#[from] crate::environment::SecretError),
     /// A limit of `RLimitInfo` makes no sense.
     #[error("resource limit '{0}' needs a known type and a soft limit that is at most the hard one, or neither")]
     BadRlimit(String),

@@ -1,13 +1,11 @@
 //! The agent's side of the launch helper: start it, instruct it, let it go.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use mesos_proto::v0::mesos::environment::variable::Type as VariableType;
 use mesos_proto::v0::mesos::rlimit_info::rlimit::Type as RlimitType;
 use mesos_proto::v0::mesos::{CommandInfo, ContainerInfo};
 use nix::unistd::{User, geteuid};
@@ -16,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use crate::containerizer::{HelperCommand, LaunchRequest};
+use crate::environment::overlay_environment;
 use crate::error::ContainerizerError;
 use crate::helper::launch::LAUNCH;
 use crate::helper::protocol::{LaunchSpec, READY, RlimitSpec, ToHelper, UserSpec, encode};
@@ -107,7 +106,7 @@ pub(crate) fn launch_spec(
     let (program, argv) = program_of(&request.command).ok_or(ContainerizerError::NoCommand)?;
     let mut environment = request.environment.clone();
     environment.insert("MESOS_SANDBOX".to_owned(), request.sandbox.display().to_string());
-    overlay_environment(&mut environment, &request.command);
+    overlay_environment(&mut environment, &request.command)?;
     Ok(LaunchSpec {
         status_path: Some(status_path),
         program,
@@ -133,20 +132,6 @@ pub fn program_of(command: &CommandInfo) -> Option<(String, Vec<String>)> {
         command.arguments.clone()
     };
     Some((value.clone(), argv))
-}
-
-/// Lays a command's own variables over an environment. Secrets are nobody's to resolve here and are skipped.
-pub fn overlay_environment(environment: &mut BTreeMap<String, String>, command: &CommandInfo) {
-    for variable in &command.environment.variables {
-        if variable.type_() == VariableType::SECRET {
-            tracing::warn!(
-                variable = variable.name(),
-                "secret environment variable is not resolved"
-            );
-        } else {
-            environment.insert(variable.name().to_owned(), variable.value().to_owned());
-        }
-    }
 }
 
 /// The limits that a container's settings ask for.
@@ -232,6 +217,8 @@ fn open_output(path: &Path, user: Option<&UserSpec>) -> Result<fs::File, Contain
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use mesos_proto::v0::mesos::environment::Variable;
     use mesos_proto::v0::mesos::rlimit_info::RLimit;
 
@@ -274,15 +261,6 @@ mod tests {
             .mut_or_insert_default()
             .variables
             .push(variable);
-        let mut secret = Variable::new();
-        secret.set_name("S".to_owned());
-        secret.set_type(VariableType::SECRET);
-        request
-            .command
-            .environment
-            .mut_or_insert_default()
-            .variables
-            .push(secret);
         let spec = launch_spec(&request, PathBuf::from("/s"), None, Vec::new()).expect("a command");
         let expected = [("A", "command"), ("MESOS_SANDBOX", "/box")];
         assert_eq!(

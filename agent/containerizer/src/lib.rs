@@ -7,7 +7,9 @@
 //! This crate holds no rule about frameworks, executors or tasks, and knows nothing of the actor runtime.
 
 mod checkpoint;
+pub mod children;
 mod containerizer;
+mod environment;
 mod error;
 pub mod fetcher;
 pub mod helper;
@@ -26,7 +28,8 @@ mod termination;
 pub use containerizer::{
     Config, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched, RecoverableContainer, Recovered,
 };
+pub use environment::{SecretError, overlay_environment};
 pub use error::ContainerizerError;
-pub use launcher::{overlay_environment, program_of};
+pub use launcher::program_of;
 pub use mesos_containerizer::MesosContainerizer;
 pub use termination::{Termination, WaitStatus};

@@ -17,10 +17,11 @@ use std::time::Duration;
 use libprocess_types::Time;
 use mesos::capabilities::FrameworkCapabilities;
 use mesos::ids::ExecutorId;
+use mesos_checks::{Report, unknown_status};
 use mesos_containerizer::WaitStatus;
 use mesos_proto::v1::executor::{Event, event};
 use mesos_proto::v1::mesos::task_status::{Reason, Source};
-use mesos_proto::v1::mesos::{CheckStatusInfo, KillPolicy, TaskID, TaskInfo, TaskState, TaskStatus, check_info};
+use mesos_proto::v1::mesos::{KillPolicy, TaskID, TaskInfo, TaskState, TaskStatus};
 
 /// Time between `TERM` and `KILL` when nobody says.
 pub const KILL_GRACE_DEFAULT: Duration = Duration::from_secs(3);
@@ -54,25 +55,11 @@ pub enum Input {
     /// The task's command has ended.
     Ended(WaitStatus),
     /// A check has a result that is to be told.
-    Checked(CheckOutcome),
+    Checked(Report),
     /// A timer elapsed.
     Elapsed(ExecutorTimer),
     /// The client says that the time to shut down is over.
     GraceOver,
-}
-
-/// A result of one of the task's checks.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CheckOutcome {
-    /// The general check has a new status.
-    Status(Box<CheckStatusInfo>),
-    /// The health check says how the task is.
-    Health {
-        /// Whether it is well.
-        healthy: bool,
-        /// Whether it has been unwell for so long that it must be killed.
-        kill: bool,
-    },
 }
 
 /// Everything the executor may want.
@@ -81,7 +68,7 @@ pub enum Effect {
     /// Start the task's command and answer `Started` or `StartFailed`, later `Ended`.
     StartCommand(Box<TaskInfo>),
     /// Begin the task's checks.
-    StartChecks(Box<TaskInfo>),
+    StartChecks,
     /// End the checks.
     StopChecks,
     /// Report a state.
@@ -164,7 +151,7 @@ impl ExecutorCore {
             Input::Started => self.started(now, &mut effects),
             Input::StartFailed(message) => self.start_failed(now, &message, &mut effects),
             Input::Ended(status) => self.ended(now, status, &mut effects),
-            Input::Checked(outcome) => self.checked(now, outcome, &mut effects),
+            Input::Checked(report) => self.checked(now, report, &mut effects),
             Input::Elapsed(timer) => self.elapsed(now, timer, &mut effects),
             Input::GraceOver => effects.extend([Effect::KillTree, Effect::Exit(Outcome::Failed)]),
         }
@@ -219,7 +206,7 @@ impl ExecutorCore {
         self.update(now, TaskState::TASK_RUNNING, None, None, effects);
         match kill {
             Some((cause, grace)) => self.kill(now, cause, grace, effects),
-            None => effects.push(Effect::StartChecks(Box::new(self.task.clone()))),
+            None => effects.push(Effect::StartChecks),
         }
     }
 
@@ -345,7 +332,7 @@ impl ExecutorCore {
         ));
     }
 
-    fn checked(&mut self, now: Time, outcome: CheckOutcome, effects: &mut Vec<Effect>) {
+    fn checked(&mut self, now: Time, report: Report, effects: &mut Vec<Effect>) {
         if self.state != State::Running {
             return;
         }
@@ -353,16 +340,16 @@ impl ExecutorCore {
         let mut status = self.last_status.clone();
         status.set_uuid((self.make_uuid)());
         status.set_timestamp(now.as_secs_f64());
-        let kill = match outcome {
-            CheckOutcome::Status(check) => {
+        let kill = match report {
+            Report::Check(check) => {
                 status.set_reason(Reason::REASON_TASK_CHECK_STATUS_UPDATED);
                 status.check_status = Some(*check).into();
                 false
             }
-            CheckOutcome::Health { healthy, kill } => {
+            Report::Health(health) => {
                 status.set_reason(Reason::REASON_TASK_HEALTH_CHECK_STATUS_UPDATED);
-                status.set_healthy(healthy);
-                kill
+                status.set_healthy(health.healthy);
+                health.kill
             }
         };
         self.last_status = status.clone();
@@ -407,16 +394,7 @@ impl ExecutorCore {
         let task_id = self.task.task_id.get_or_default().clone();
         let mut status = self.status(now, &task_id, state);
         // A task with a check has a check status from the first update on.
-        if let Some(check) = self.task.check.as_ref() {
-            let info = status.check_status.mut_or_insert_default();
-            info.set_type(check.type_());
-            match check.type_() {
-                check_info::Type::COMMAND => info.command = Some(Default::default()).into(),
-                check_info::Type::HTTP => info.http = Some(Default::default()).into(),
-                check_info::Type::TCP => info.tcp = Some(Default::default()).into(),
-                check_info::Type::UNKNOWN => {}
-            }
-        }
+        status.check_status = self.task.check.as_ref().map(unknown_status).into();
         status
     }
 

@@ -2,7 +2,18 @@
 
 use mesos_proto::v1::mesos::framework_info::{Capability, capability::Type as CapabilityType};
 
+use mesos_checks::HealthReport;
+use mesos_proto::v1::mesos::{CheckStatusInfo, check_info};
+
 use super::*;
+
+fn hopeless() -> Input {
+    Input::Checked(Report::Health(HealthReport {
+        healthy: false,
+        failures: 3,
+        kill: true,
+    }))
+}
 
 fn core() -> ExecutorCore {
     let mut next = 0_u8;
@@ -86,7 +97,7 @@ fn brief(effects: &[Effect]) -> Vec<String> {
     let text = |effect: &Effect| match effect {
         Effect::CancelTimer(_) | Effect::StopChecks => None,
         Effect::StartCommand(_) => Some("start".to_owned()),
-        Effect::StartChecks(_) => Some("check".to_owned()),
+        Effect::StartChecks => Some("check".to_owned()),
         Effect::SendUpdate(status) => {
             assert_eq!(status.source(), Source::SOURCE_EXECUTOR);
             assert_eq!((status.executor_id.value(), status.uuid().len()), ("E", 16));
@@ -277,10 +288,7 @@ fn strange_kills_and_late_inputs_are_survived() {
         Input::StartFailed(String::new()),
         Input::Ended(WaitStatus::exited(1)),
         Input::Elapsed(ExecutorTimer::Completion),
-        Input::Checked(CheckOutcome::Health {
-            healthy: false,
-            kill: true,
-        }),
+        hopeless(),
         acknowledged(9),
     ] {
         assert!(step(&mut core, 1, late.clone()).is_empty(), "{late:?}");
@@ -307,15 +315,9 @@ fn check_results_keep_what_was_told_and_failed_health_kills() {
     step(&mut core, 0, Input::Started);
     let mut status = CheckStatusInfo::new();
     status.command.mut_or_insert_default().set_exit_code(3);
-    let told = step(&mut core, 1, Input::Checked(CheckOutcome::Status(Box::new(status))));
+    let told = step(&mut core, 1, Input::Checked(Report::Check(Box::new(status))));
     assert_eq!(told, ["TASK_RUNNING REASON_TASK_CHECK_STATUS_UPDATED"]);
-    let told = core.step(
-        at(2),
-        Input::Checked(CheckOutcome::Health {
-            healthy: false,
-            kill: true,
-        }),
-    );
+    let told = core.step(at(2), hopeless());
     let expected = [
         "TASK_RUNNING REASON_TASK_HEALTH_CHECK_STATUS_UPDATED healthy=false",
         "term",

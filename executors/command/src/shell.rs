@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use libprocess_types::Time;
+use mesos_checks::core::TaskChecks;
+use mesos_checks::runner::ProcessRunner;
+use mesos_checks::{Checks, CommandRunner};
+use mesos_containerizer::children::{Children, Output};
 use mesos_containerizer::reaper;
 use mesos_executor_driver::ExecutorEnvironment;
 use mesos_executor_driver::environment::text_variables;
@@ -18,8 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::checks::{self, Checks};
-use crate::command::{self, Children};
+use crate::command;
 use crate::core::{Effect, ExecutorCore, ExecutorTimer, Input, Outcome};
 use crate::flags::{FlagError, Flags};
 
@@ -51,13 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            let mut text = format!("mesos-executor: {error}");
-            let mut next = error.source();
-            while let Some(cause) = next {
-                text.push_str(&format!(": {cause}"));
-                next = cause.source();
-            }
-            eprintln!("{text}");
+            eprintln!("mesos-executor: {}", error_text(&error));
             ExitCode::FAILURE
         }
     }
@@ -88,6 +86,7 @@ struct Shell {
     queue: mpsc::Receiver<Input>,
     timers: BTreeMap<ExecutorTimer, AbortHandle>,
     task_environment: Environment,
+    prepared: Option<TaskChecks>,
     checks: Option<Checks>,
 }
 
@@ -114,6 +113,7 @@ impl Shell {
             queue,
             timers,
             task_environment,
+            prepared: None,
             checks: None,
         })
     }
@@ -153,9 +153,7 @@ impl Shell {
                     Effect::KillTree => signal_task(command::kill_all).await,
                     Effect::SetTimer(timer, after) => self.set_timer(timer, after),
                     Effect::CancelTimer(timer) => self.replace_timer(timer, None),
-                    Effect::StartChecks(task) => {
-                        self.checks = Some(Checks::start(&task, &self.children, &self.inputs));
-                    }
+                    Effect::StartChecks => self.start_checks(),
                     Effect::StopChecks => self.checks = None,
                 }
             }
@@ -163,12 +161,19 @@ impl Shell {
         None
     }
 
-    fn start(&self, task: &TaskInfo) -> Input {
-        if let Some(what) = checks::unsupported(task) {
-            return Input::StartFailed(format!("The command executor does not support {what} yet"));
+    fn start(&mut self, task: &TaskInfo) -> Input {
+        match TaskChecks::of_task(task) {
+            Ok(checks) => self.prepared = Some(checks).filter(|checks| !checks.is_empty()),
+            Err(error) => return Input::StartFailed(error_text(&error)),
         }
-        let environment = command::environment(text_variables(), &self.task_environment, task);
-        let mut running = match self.children.start(&command::command_of(task), &environment) {
+        let environment = match command::environment(text_variables(), &self.task_environment, task) {
+            Ok(environment) => environment,
+            Err(error) => return Input::StartFailed(error.to_string()),
+        };
+        let started = self
+            .children
+            .start(&command::command_of(task), &environment, Output::Own);
+        let mut running = match started {
             Ok(running) => running,
             Err(error) => return Input::StartFailed(error.to_string()),
         };
@@ -181,6 +186,14 @@ impl Shell {
             }
         });
         Input::Started
+    }
+
+    fn start_checks(&mut self) {
+        if let Some(checks) = self.prepared.take() {
+            let environment = command::own_environment(text_variables());
+            let runner: Arc<dyn CommandRunner> = Arc::new(ProcessRunner::new(self.children.clone(), environment));
+            self.checks = Some(Checks::start(checks, runner, self.inputs.clone(), Input::Checked));
+        }
     }
 
     fn set_timer(&mut self, timer: ExecutorTimer, after: Duration) {
@@ -202,6 +215,17 @@ impl Shell {
             old.abort();
         }
     }
+}
+
+/// An error with its causes in one line.
+fn error_text(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
 }
 
 /// Signals the task's processes on a thread that may wait for them.

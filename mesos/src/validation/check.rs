@@ -18,14 +18,6 @@ pub enum CheckError {
         /// The field.
         field: &'static str,
     },
-    /// A field of another type is there.
-    #[error("a check of the type {kind} cannot have `{field}`")]
-    Extra {
-        /// The type.
-        kind: &'static str,
-        /// The field.
-        field: &'static str,
-    },
     /// The command has nothing to run.
     #[error("the command of a check lacks `value`: {}", if *.shell { "the shell text" } else { "the program" })]
     NothingToRun {
@@ -146,23 +138,18 @@ pub fn validate_health_check(check: &HealthCheck) -> Result<(), CheckError> {
 }
 
 fn validate_fields(sort: Sort, fields: &Fields<'_>) -> Result<(), CheckError> {
-    let (kind, wanted) = match sort {
-        Sort::Command => ("COMMAND", "command"),
-        Sort::Http => ("HTTP", "http"),
-        Sort::Tcp => ("TCP", "tcp"),
+    // Fields of other types than its own are nobody's business; frameworks fill them in for older masters.
+    let (kind, field, present) = match sort {
+        Sort::Command => ("COMMAND", "command", fields.command.is_some()),
+        Sort::Http => ("HTTP", "http", fields.http),
+        Sort::Tcp => ("TCP", "tcp", fields.tcp),
     };
-    for (field, present) in [
-        ("command", fields.command.is_some()),
-        ("http", fields.http),
-        ("tcp", fields.tcp),
-    ] {
-        match (field == wanted, present) {
-            (true, false) => return Err(CheckError::Missing { kind, field }),
-            (false, true) => return Err(CheckError::Extra { kind, field }),
-            (true, true) | (false, false) => {}
-        }
+    if !present {
+        return Err(CheckError::Missing { kind, field });
     }
-    let Some(command) = fields.command else { return Ok(()) };
+    let (Sort::Command, Some(command)) = (sort, fields.command) else {
+        return Ok(());
+    };
     if !command.has_value() {
         return Err(CheckError::NothingToRun { shell: command.shell() });
     }

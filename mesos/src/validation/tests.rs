@@ -153,10 +153,8 @@ fn checks_and_health_checks() {
     refused!(plain(json!({})), CheckError::UnknownType);
     refused!(health(json!({"type": "UNKNOWN"})), CheckError::UnknownType);
     refused!(plain(json!({"type": "TCP"})), CheckError::Missing { field: "tcp", .. });
-    refused!(
-        plain(json!({"type": "TCP", "tcp": {"port": 1}, "http": {"port": 1}})),
-        CheckError::Extra { field: "http", .. }
-    );
+    plain(json!({"type": "TCP", "tcp": {"port": 1}, "http": {"port": 1}})).expect("what it does not use is no matter");
+    health(json!({"type": "HTTP", "http": {"port": 1}, "command": {}})).expect("what it does not use is no matter");
     refused!(
         plain(json!({"type": "COMMAND", "command": {"command": {}}})),
         CheckError::NothingToRun { shell: true }

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("mesos-master-core", 7),
     ("mesos-scheduler-driver", 7),
     ("mesos-executor-driver", 7),
+    ("mesos-checks", 7),
     ("mesos-master", 8),
     ("mesos-agent", 8),
     ("mesos-command-executor", 8),
