@@ -59,7 +59,7 @@ fn base_environment() -> Vec<(String, String)> {
 ///
 /// # Errors
 ///
-/// Names the flag whose resources or attributes cannot be read.
+/// Names the flag whose resources, attributes or domain cannot be read.
 pub fn agent_info(flags: &Flags, pid: &Upid, work_dir: &Path) -> Result<SlaveInfo, SettingsError> {
     let mut info = SlaveInfo::new();
     info.set_hostname(mesos_node::hostname(flags, *pid.address().ip()));
@@ -73,6 +73,7 @@ pub fn agent_info(flags: &Flags, pid: &Upid, work_dir: &Path) -> Result<SlaveInf
             Attributes::parse(text).map_err(|error| SettingsError::new("attributes", text, error.to_string()))?;
         info.attributes = attributes.to_protobuf();
     }
+    info.domain = mesos_node::domain(flags)?.into();
     info.set_checkpoint(true);
     Ok(info)
 }

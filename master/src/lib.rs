@@ -8,6 +8,7 @@ mod observer;
 mod process;
 mod program;
 mod settings;
+mod whitelist;
 
 pub use http::render::Identity;
 pub use process::MasterProcess;

@@ -2,9 +2,10 @@
 //!
 //! Source: shared facts, `metrics.tsv`.
 
+mod frameworks;
+
 use std::time::Duration;
 
-use libprocess::http::uri::percent_encode;
 use libprocess::metrics::{Metrics, Sample, Timer};
 use libprocess::{QueuedEvents, Time};
 use mesos_master_core::{Agent, Framework, Master, Phase, Resources};
@@ -148,7 +149,8 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
     numbers.count("master/event_queue_http_requests", queued.http_requests);
     numbers.count("master/outstanding_offers", core.offers().len());
     agents(&mut numbers, core);
-    frameworks(&mut numbers, core);
+    all_frameworks(&mut numbers, core);
+    frameworks::principals(&mut numbers, core);
     resources(&mut numbers, core);
     counters(&mut numbers, core);
     operations(&mut numbers);
@@ -159,7 +161,7 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
         .is_none_or(|value| value == "true")
     {
         for framework in core.frameworks().values() {
-            per_framework(&mut numbers, framework);
+            frameworks::one(&mut numbers, framework);
         }
     }
     numbers.0
@@ -203,7 +205,7 @@ fn agents(numbers: &mut Numbers, core: &Master) {
     numbers.count("master/slaves_unreachable", core.unreachable_agents().len());
 }
 
-fn frameworks(numbers: &mut Numbers, core: &Master) {
+fn all_frameworks(numbers: &mut Numbers, core: &Master) {
     let all = || core.frameworks().values();
     let count = |matches: fn(&Framework) -> bool| all().filter(|framework| matches(framework)).count();
     numbers.count(
@@ -297,25 +299,6 @@ fn allocator(numbers: &mut Numbers, core: &Master, now: Time) {
         let filters = metrics.offer_filters_active.get(&role).copied().unwrap_or(0);
         let name = format!("allocator/mesos/offer_filters/roles/{role}/active");
         numbers.gauge(name, float(filters));
-    }
-}
-
-fn per_framework(numbers: &mut Numbers, framework: &Framework) {
-    let prefix = format!(
-        "master/frameworks/{}/{}",
-        percent_encode(framework.info().name()),
-        framework.id()
-    );
-    numbers.count(format!("{prefix}/subscribed"), usize::from(framework.is_connected()));
-    for (state, name) in LIVE {
-        let count = framework.tasks().values().filter(|task| task.state() == state).count();
-        numbers.count(format!("{prefix}/tasks/active/task_{name}"), count);
-    }
-    let unreachable = framework.unreachable_tasks().len();
-    numbers.count(format!("{prefix}/tasks/active/task_unreachable"), unreachable);
-    for role in framework.roles() {
-        let suppressed = framework.suppressed_roles().contains(role);
-        numbers.count(format!("{prefix}/roles/{role}/suppressed"), usize::from(suppressed));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::http::companions::{ConstraintsPage, RegistryPage};
 use crate::http::render::Identity;
 use crate::process::MasterProcess;
 use crate::settings;
+use crate::whitelist::{self, WhitelistWatcher};
 
 /// Why a master could not be started.
 #[derive(Debug, Error)]
@@ -97,7 +98,7 @@ type Spawned = (ProcessRef<MasterProcess>, watch::Receiver<Option<String>>);
 
 fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    let info = settings::master_info(flags, &node.pid("master"));
+    let info = settings::master_info(flags, &node.pid("master"))?;
     let config = settings::master_config(flags, info, seed)?;
     let allocator = HierarchicalAllocator::new(settings::allocator_options(flags, seed)?);
     let shown: BTreeMap<String, String> = flags
@@ -117,6 +118,10 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         let core = Master::new(config, Box::new(allocator));
         MasterProcess::new(core, Box::new(MemoryStorage::new()), identity, files, sender)
     });
+    if let Some(path) = flags.text("whitelist").and_then(whitelist::path_of) {
+        let watcher = WhitelistWatcher::new(path, process.clone());
+        node.spawn(ProcessId::Numbered("whitelist"), move || watcher);
+    }
     let page = RegistryPage::new(process.clone());
     node.spawn(ProcessId::Exact("registrar(1)"), move || page);
     let page = ConstraintsPage::new(process.clone());

@@ -1,13 +1,15 @@
 //! From flags to what the core, the allocator and the node are told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use libprocess::Upid;
 use mesos::flags::{Flags, checks};
 use mesos::resources::ResourceQuantities;
 use mesos::values::Scalar;
 use mesos_allocator::api::{AllocatorOptions, SorterKind};
-use mesos_master_core::MasterConfig;
+use mesos_allocator::constraints::ExpressionLimits;
+use mesos_master_core::{MasterConfig, RateLimits};
 use mesos_node::SettingsError;
 use mesos_proto::v0::mesos::master_info::capability::Type as Capability;
 use mesos_proto::v0::mesos::{Address, MasterInfo, master_info};
@@ -16,8 +18,11 @@ use protobuf::MessageField;
 /// How this master presents itself.
 ///
 /// The address as a number is in network order read as a host integer, as C++ Mesos has it.
-#[must_use]
-pub fn master_info(flags: &Flags, pid: &Upid) -> MasterInfo {
+///
+/// # Errors
+///
+/// Says what is wrong with the domain.
+pub fn master_info(flags: &Flags, pid: &Upid) -> Result<MasterInfo, SettingsError> {
     let ip = *pid.address().ip();
     let hostname = mesos_node::hostname(flags, ip);
     let mut info = MasterInfo::new();
@@ -32,6 +37,7 @@ pub fn master_info(flags: &Flags, pid: &Upid) -> MasterInfo {
     address.set_ip(ip.to_string());
     address.set_port(i32::from(pid.address().port()));
     info.address = MessageField::some(address);
+    info.domain = mesos_node::domain(flags)?.into();
     for kind in [
         Capability::AGENT_UPDATE,
         Capability::AGENT_DRAINING,
@@ -41,7 +47,7 @@ pub fn master_info(flags: &Flags, pid: &Upid) -> MasterInfo {
         capability.set_type(kind);
         info.capabilities.push(capability);
     }
-    info
+    Ok(info)
 }
 
 /// Settings of the rules.
@@ -55,6 +61,14 @@ pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<Maste
     config.max_agent_ping_timeouts = u32::try_from(flags.uint("max_agent_ping_timeouts")).unwrap_or(u32::MAX);
     config.agent_reregister_timeout = flags.duration("agent_reregister_timeout");
     config.recovery_agent_removal_limit = percentage(flags, "recovery_agent_removal_limit")?;
+    config.agent_removal_interval = removal_interval(flags)?;
+    config.rate_limits = rate_limits(flags)?;
+    config.expression_limits = ExpressionLimits {
+        memory_bytes: flags
+            .bytes("offer_constraints_re2_max_mem")
+            .map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        program_size: flags.count("offer_constraints_re2_max_program_size"),
+    };
     config.offer_timeout = flags.duration_if_set("offer_timeout");
     config.allocation_interval = flags.duration("allocation_interval");
     config.max_completed_frameworks = flags.count("max_completed_frameworks");
@@ -69,6 +83,26 @@ pub fn master_config(flags: &Flags, info: MasterInfo, seed: u64) -> Result<Maste
     config.weights = weights(flags)?;
     config.require_agent_domain = flags.bool("require_agent_domain");
     Ok(config)
+}
+
+/// Time between two removals, from a rate such as `1/10mins`.
+fn removal_interval(flags: &Flags) -> Result<Option<Duration>, SettingsError> {
+    let Some(text) = flags.text("agent_removal_rate_limit") else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| SettingsError::new("agent_removal_rate_limit", text, reason);
+    let (count, time) = checks::parse_rate(text).map_err(wrong)?;
+    let interval = Duration::try_from_secs_f64(time.as_secs_f64() / count);
+    interval.map(Some).map_err(|error| wrong(error.to_string()))
+}
+
+fn rate_limits(flags: &Flags) -> Result<RateLimits, SettingsError> {
+    let Some(json) = flags.json("rate_limits") else {
+        return Ok(RateLimits::none());
+    };
+    let wrong = |reason: String| SettingsError::new("rate_limits", &json.to_string(), reason);
+    let message = mesos::json::from_value(json).map_err(|error| wrong(error.to_string()))?;
+    RateLimits::from_proto(&message).map_err(|error| wrong(error.to_string()))
 }
 
 fn percentage(flags: &Flags, flag: &'static str) -> Result<f64, SettingsError> {
@@ -96,6 +130,7 @@ pub fn allocator_options(flags: &Flags, seed: u64) -> Result<AllocatorOptions, S
         min_allocatable: min_allocatable(flags.string("min_allocatable_resources"))?,
         agent_recovery_factor: flags.float("allocator_agent_recovery_factor").unwrap_or(0.8),
         recovery_timeout: flags.duration("allocator_recovery_timeout"),
+        region: mesos_node::domain(flags)?.map(|domain| domain.fault_domain.region.name().to_owned()),
         seed,
         ..AllocatorOptions::default()
     })
@@ -134,6 +169,64 @@ pub fn weights(flags: &Flags) -> Result<BTreeMap<String, f64>, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<MasterConfig, SettingsError> {
+        let arguments = arguments.iter().map(std::ffi::OsString::from);
+        let outcome = mesos::flags::master::FLAGS.read(arguments, Vec::new());
+        let Ok(mesos::flags::Outcome::Run(flags)) = outcome else {
+            panic!("flags: {outcome:?}")
+        };
+        let pid: Upid = "master@127.0.0.1:5050".parse().expect("an address");
+        let info = master_info(&flags, &pid)?;
+        allocator_options(&flags, 0)?;
+        master_config(&flags, info, 0)
+    }
+
+    #[test]
+    fn limits_and_domain_come_from_flags() {
+        let config = settings(&[
+            "--agent_removal_rate_limit=1/10mins",
+            "--offer_constraints_re2_max_mem=8KB",
+            "--offer_constraints_re2_max_program_size=50",
+            r#"--rate_limits={"limits":[{"principal":"a","qps":2.5,"capacity":10},{"principal":"b"}]}"#,
+            r#"--domain={"fault_domain":{"region":{"name":"west"},"zone":{"name":"w-1"}}}"#,
+        ]);
+        let config = config.expect("good flags");
+        assert_eq!(config.agent_removal_interval, Some(Duration::from_secs(600)));
+        assert_eq!(config.expression_limits.memory_bytes, 8192);
+        assert_eq!(config.expression_limits.program_size, 50);
+        assert_ne!(config.rate_limits, RateLimits::none());
+        assert_eq!(config.info.domain.fault_domain.zone.name(), "w-1");
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_name_the_flag_and_the_value() {
+        let rows = [
+            (
+                r#"{"limits":[{"principal":"a","qps":0}]}"#,
+                "`qps` of principal `a` is 0",
+            ),
+            (
+                r#"{"limits":[{"principal":"a","qps":-1}]}"#,
+                "`qps` of principal `a` is -1",
+            ),
+            (
+                r#"{"limits":[{"principal":"a"},{"principal":"a"}]}"#,
+                "principal `a` twice",
+            ),
+            (
+                r#"{"limits":[],"aggregate_default_qps":0}"#,
+                "`aggregate_default_qps` is 0",
+            ),
+            (r#"{"limits":[{"qps":1}]}"#, "principal"),
+        ];
+        for (json, text) in rows {
+            let error = settings(&[&format!("--rate_limits={json}")])
+                .expect_err(json)
+                .to_string();
+            assert!(error.contains("--rate_limits") && error.contains(text), "{error}");
+        }
+    }
 
     #[test]
     fn alternatives_of_quantities_are_read() {

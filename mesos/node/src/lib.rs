@@ -15,6 +15,6 @@ pub use address::{hostname, node_config};
 pub use error::describe;
 pub use logging::init_logging;
 pub use program::{Started, asked_to_end, flags_or_exit, main};
-pub use settings::SettingsError;
+pub use settings::{SettingsError, domain};
 pub use streams::{EventStream, WriteError};
 pub use version::version_info;

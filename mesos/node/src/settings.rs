@@ -1,5 +1,7 @@
 //! Values of flags that have the right form and still cannot be used.
 
+use mesos::flags::{Flags, checks};
+use mesos_proto::v0::mesos::DomainInfo;
 use thiserror::Error;
 
 /// A flag whose value cannot be used although it has the right form.
@@ -24,4 +26,18 @@ impl SettingsError {
             reason: reason.into(),
         }
     }
+}
+
+/// The fault domain that the flag names, if any.
+///
+/// # Errors
+///
+/// Says what of the domain is missing.
+pub fn domain(flags: &Flags) -> Result<Option<DomainInfo>, SettingsError> {
+    let Some(json) = flags.json("domain") else {
+        return Ok(None);
+    };
+    let text = json.to_string();
+    let domain = checks::parse_domain(&text).map_err(|reason| SettingsError::new("domain", &text, reason))?;
+    Ok(Some(domain))
 }

@@ -27,7 +27,6 @@ const NO_FIREWALL: &str = environment::NO_FIREWALL;
 const NO_MODULES: &str = environment::NO_MODULES;
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
-const NO_DOMAINS: &str = environment::NO_DOMAINS;
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
 const NO_ATTACH: &str = "streams to and from containers are not there yet";
 const NO_DISK_WATCH: &str = "sandboxes are collected by age only, whatever the disk usage";
@@ -156,6 +155,6 @@ pub static TABLE: &[FlagSpec] = flags! {
         "program that prints the IPv4 address";
     "ip6_discovery_command": Text = Unset, RefusedUnless(&[], NO_IP6), Any, "program that prints the IPv6 address";
     "memory_profiling": Bool = Is("false"), RefusedUnless(&[], NO_PROFILER), Any, "enable heap profiler endpoints";
-    "domain": Json = Unset, RefusedUnless(&[], NO_DOMAINS), Checked(checks::fault_domain, "JSON with fault_domain"),
+    "domain": Json = Unset, Works, Checked(checks::domain, "JSON with fault_domain, region and zone"),
         "fault domain of the agent";
 };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mesos_proto::v0::mesos::DomainInfo;
+
 use crate::attributes::Attributes;
 use crate::duration;
 use crate::resources::{ResourceQuantities, parse_command_line};
@@ -124,12 +126,24 @@ pub(super) fn string_map(text: &str) -> Result<(), String> {
     }
 }
 
-pub(super) fn fault_domain(text: &str) -> Result<(), String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if json.get("fault_domain").is_some_and(serde_json::Value::is_object) {
-        return Ok(());
+/// Reads a domain in the JSON form of its message: a fault domain with the names of its region and its zone.
+///
+/// # Errors
+///
+/// Names the field that is missing or empty.
+pub fn parse_domain(text: &str) -> Result<DomainInfo, String> {
+    let domain: DomainInfo = crate::json::from_str(text).map_err(|error| error.to_string())?;
+    let fault = domain.fault_domain.as_ref().ok_or("`fault_domain` is missing")?;
+    for (field, name) in [("region", fault.region.name()), ("zone", fault.zone.name())] {
+        if name.is_empty() {
+            return Err(format!("`fault_domain.{field}.name` is empty"));
+        }
     }
-    Err("`fault_domain` is missing".to_owned())
+    Ok(domain)
+}
+
+pub(super) fn domain(text: &str) -> Result<(), String> {
+    parse_domain(text).map(drop)
 }
 
 pub(super) fn not_true(text: &str) -> Result<(), String> {

@@ -14,7 +14,6 @@ use super::{FlagValue, FlagsError, checks};
 pub(super) const NO_AUTHENTICATION: &str = "authentication is not there yet";
 pub(super) const NO_AUTHORIZATION: &str = "authorization is not there yet";
 pub(super) const NO_DISCOVERY_COMMAND: &str = "addresses are not asked from a program yet";
-pub(super) const NO_DOMAINS: &str = "fault domains are not there yet";
 pub(super) const NO_FIREWALL: &str = "endpoints cannot be disabled yet";
 pub(super) const NO_MODULES: &str = "modules written for Apache Mesos cannot be loaded";
 pub(super) const NO_PROFILER: &str = "profiling through endpoints is not there yet";

@@ -26,20 +26,15 @@ const NO_LOG: &str = "the replicated log is not there yet, the registry is kept 
 const NO_LOG_YET: &str = "the replicated log is not there yet; agents and frameworks are forgotten at a restart";
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
 const NO_RECOVERED_AGENTS: &str = "a registry in memory recovers no agents that could be removed";
-const NO_REMOVAL_LIMIT: &str = "the removal of agents is not limited yet";
 const BUILT_IN_PAGE: &str = "the web page is built into the program";
-const NO_WHITELIST: &str = "agents cannot be excluded from offers yet";
 const NO_AUTHENTICATION: &str = environment::NO_AUTHENTICATION;
 const NO_AUTHORIZATION: &str = environment::NO_AUTHORIZATION;
 const NO_FIREWALL: &str = environment::NO_FIREWALL;
-const NO_RATE_LIMITS: &str = "the messages of frameworks are not limited yet";
 const NO_MODULES: &str = environment::NO_MODULES;
 const NO_NETWORK_ISOLATOR: &str = "the isolator that needs the limit is not there yet";
 const MEMORY_IS_QUICK: &str = "the registry is kept in memory, there is nothing to wait for";
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
-const NO_DOMAINS: &str = environment::NO_DOMAINS;
-const NO_CONSTRAINTS: &str = "offer constraints with regular expressions are not there yet";
 
 fn webui_dir() -> String {
     "/usr/local/share/mesos/webui".to_owned()
@@ -67,11 +62,11 @@ pub static TABLE: &[FlagSpec] = flags! {
     "recovery_agent_removal_limit" | "recovery_slave_removal_limit": Text = Is("100%"),
         RefusedUnless(&[], NO_RECOVERED_AGENTS), Checked(checks::percent, "0% to 100%"),
         "abort if a larger share of agents would be removed";
-    "agent_removal_rate_limit" | "slave_removal_rate_limit": Text = Unset, RefusedUnless(&[], NO_REMOVAL_LIMIT),
+    "agent_removal_rate_limit" | "slave_removal_rate_limit": Text = Unset, Works,
         Checked(checks::rate, "N/DURATION, as in 1/10mins"), "rate of marking unhealthy agents unreachable";
     "webui_dir": Text = Computed("(install prefix)/share/mesos/webui", webui_dir), RefusedUnless(&[], BUILT_IN_PAGE),
         Any, "web UI files";
-    "whitelist": Path = Unset, RefusedUnless(&["*"], NO_WHITELIST), Any,
+    "whitelist": Path = Unset, Works, Any,
         "file with agent hostnames that may get offers; * for all";
     "role_sorter" | "user_sorter": Text = Is("drf"), Works, OneOf(&["drf", "random"]),
         "sorter between roles";
@@ -98,7 +93,7 @@ pub static TABLE: &[FlagSpec] = flags! {
     "credentials": Path = Unset, RefusedUnless(&[], NO_AUTHENTICATION), Any, "principals and secrets, text or JSON";
     "acls": Json = Unset, RefusedUnless(&[], NO_AUTHORIZATION), Any, "access control lists";
     "firewall_rules": Json = Unset, RefusedUnless(&[], NO_FIREWALL), Any, "endpoints to disable";
-    "rate_limits": Json = Unset, RefusedUnless(&[], NO_RATE_LIMITS), Any, "per principal message rates";
+    "rate_limits": Json = Unset, Works, Any, "per principal message rates";
     "max_executors_per_agent" | "max_executors_per_slave": Uint = Unset, RefusedUnless(&[], NO_NETWORK_ISOLATOR), Any,
         "network isolator build only; executor cap per agent";
     "offer_timeout": Duration = Unset, Works, AboveZero, "rescind unused offers after this";
@@ -148,10 +143,10 @@ pub static TABLE: &[FlagSpec] = flags! {
         "program that prints the address to bind";
     "require_agent_domain": Bool = Is("false"), Works, Any, "refuse agents without a domain";
     "publish_per_framework_metrics": Bool = Is("true"), Works, Any, "publish metrics per framework";
-    "domain": Json = Unset, RefusedUnless(&[], NO_DOMAINS), Checked(checks::fault_domain, "JSON with fault_domain"),
+    "domain": Json = Unset, Works, Checked(checks::domain, "JSON with fault_domain, region and zone"),
         "fault domain of the master";
-    "offer_constraints_re2_max_mem": Bytes = Is("4KB"), RefusedUnless(&[], NO_CONSTRAINTS), Any,
+    "offer_constraints_re2_max_mem": Bytes = Is("4KB"), Works, Any,
         "memory cap per constraint regex";
-    "offer_constraints_re2_max_program_size": Int = Is("100"), RefusedUnless(&[], NO_CONSTRAINTS), Any,
+    "offer_constraints_re2_max_program_size": Int = Is("100"), Works, Within(0.0, f64::INFINITY),
         "program size cap per constraint regex";
 };
