@@ -65,6 +65,8 @@ pub struct AgentHost {
     executors: BTreeMap<SocketAddrV4, ContainerId>,
     port_next: u16,
     acknowledged: BTreeSet<UpdateKey>,
+    /// Whether the host went down since the agent last read its checkpoints.
+    rebooted: bool,
     random: SeededRandom,
 }
 
@@ -84,6 +86,7 @@ impl AgentHost {
             executors: BTreeMap::new(),
             port_next: 40_000,
             acknowledged: BTreeSet::new(),
+            rebooted: false,
             random,
         }
     }
@@ -125,7 +128,10 @@ impl AgentHost {
         self.core = Some(Agent::new(config, net.now()));
         self.timers.clear();
         self.checkpoints.clear();
-        let state = self.disk.read(&paths);
+        let state = RecoveredState {
+            rebooted: std::mem::take(&mut self.rebooted),
+            ..self.disk.read(&paths)
+        };
         let lost = self.containers_that_ended(&state);
         self.apply(Input::Recovered(Box::new(state)), net)?;
         for container_id in lost {
@@ -169,6 +175,16 @@ impl AgentHost {
         self.containers
             .retain(|_, container| !matches!(container, Container::Launching(_) | Container::Abandoned));
         net.world.crash(self.upid.address());
+    }
+
+    /// Takes the host down: the agent and all its executors end without a farewell.
+    pub fn reboot(&mut self, net: &mut Net) {
+        self.crash(net);
+        for address in std::mem::take(&mut self.executors).into_keys() {
+            net.world.crash(address);
+        }
+        self.containers.clear();
+        self.rebooted = true;
     }
 
     /// Kills one executor, if one runs.

@@ -17,6 +17,7 @@ use crate::faults::{AGENTS, FRAMEWORKS, Fate, Weather};
 use crate::framework::FrameworkHost;
 use crate::master::MasterHost;
 use crate::net::{Alarm, Net};
+use crate::operator;
 use crate::trace::Trace;
 
 /// Time that the cluster has to end all tasks once nothing goes wrong any more.
@@ -308,7 +309,12 @@ impl Cluster {
                 }
             }
             Fate::KillExecutor(number) => self.agents[number].kill_executor(&mut self.net)?,
+            Fate::Operate => {
+                let call = operator::draw(&mut self.random);
+                self.master.operate(call, &mut self.net)?;
+            }
             Fate::CrashAgent(..)
+            | Fate::RebootAgent(..)
             | Fate::StartAgent(_)
             | Fate::CrashScheduler(..)
             | Fate::StartScheduler(_)
@@ -323,6 +329,10 @@ impl Cluster {
         match *fate {
             Fate::CrashAgent(number, time) if self.agents[number].core().is_some() => {
                 self.agents[number].crash(&mut self.net);
+                self.net.later(time, Fate::StartAgent(number));
+            }
+            Fate::RebootAgent(number, time) if self.agents[number].core().is_some() => {
+                self.agents[number].reboot(&mut self.net);
                 self.net.later(time, Fate::StartAgent(number));
             }
             Fate::StartAgent(number) => {
@@ -398,6 +408,7 @@ impl Cluster {
         self.frameworks
             .iter()
             .all(|framework| framework.ledger().open().next().is_none())
+            && !self.master.owes_answers()
             && checks::is_idle(&self.master, &self.agents)
     }
 }

@@ -35,6 +35,8 @@ pub enum Fate {
     HealScheduler(usize),
     /// An agent's process dies; its executors do not.
     CrashAgent(usize, Duration),
+    /// An agent's host goes down with all that runs on it; its disk survives.
+    RebootAgent(usize, Duration),
     /// An agent's process starts.
     StartAgent(usize),
     /// A scheduler's process dies.
@@ -47,6 +49,8 @@ pub enum Fate {
     CrashMaster(Duration),
     /// The master's process starts.
     StartMaster,
+    /// An operator asks for something.
+    Operate,
 }
 
 /// How bad a run is.
@@ -93,7 +97,7 @@ impl Weather {
         let framework = index(random.below(FRAMEWORKS as u64));
         let short = random.duration(Duration::from_millis(50), Duration::from_secs(5));
         let long = random.duration(Duration::from_millis(500), Duration::from_secs(40));
-        match random.below(16) {
+        match random.below(20) {
             0 | 1 => Fate::BreakToAgent(agent),
             2 => Fate::BreakFromAgent(agent),
             3 => Fate::BreakToScheduler(framework),
@@ -105,6 +109,8 @@ impl Weather {
             11 => Fate::CrashAgent(agent, long),
             12 => Fate::CrashScheduler(framework, short),
             13 | 14 => Fate::KillExecutor(agent),
+            15 => Fate::RebootAgent(agent, long),
+            16..=18 => Fate::Operate,
             _ if self.master_dies => Fate::CrashMaster(short),
             _ => Fate::BreakToAgent(agent),
         }

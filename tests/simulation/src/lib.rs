@@ -17,6 +17,7 @@ pub mod framework;
 pub mod ledger;
 pub mod master;
 pub mod net;
+pub mod operator;
 pub mod trace;
 
 pub use cluster::{Cluster, Report};

@@ -1,13 +1,15 @@
 //! The master's shell: registrar over a storage in memory, timers, observers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libprocess::{Random, SeededRandom, TimerId, Upid};
 use mesos::Message;
 use mesos_allocator::HierarchicalAllocator;
 use mesos_allocator::api::AllocatorOptions;
-use mesos_master_core::{Effect, Input, Master, MasterConfig, MasterTimer, ObserverId, Sender};
+use mesos_master_core::{
+    Effect, Input, Master, MasterConfig, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, Sender,
+};
 use mesos_proto::v0::mesos::MasterInfo;
 use mesos_registrar::{MemoryStorage, Registrar, Registry, Storage, StoreError};
 
@@ -26,6 +28,9 @@ pub struct MasterHost {
     timers: BTreeMap<MasterTimer, TimerId>,
     random: SeededRandom,
     lives: u64,
+    requests: u64,
+    /// Requests of operators that this life of the master has not answered yet.
+    unanswered: BTreeSet<RequestId>,
 }
 
 impl MasterHost {
@@ -40,6 +45,8 @@ impl MasterHost {
             timers: BTreeMap::new(),
             random,
             lives: 0,
+            requests: 0,
+            unanswered: BTreeSet::new(),
         }
     }
 
@@ -97,6 +104,7 @@ impl MasterHost {
     /// Ends the process without a farewell.
     pub fn crash(&mut self, net: &mut Net) {
         self.core = None;
+        self.unanswered.clear();
         net.world.crash(self.upid.address());
     }
 
@@ -104,6 +112,32 @@ impl MasterHost {
     #[must_use]
     pub fn owns(&self, upid: &Upid) -> bool {
         upid.address() == self.upid.address()
+    }
+
+    /// An operator asks for something; nothing happens while no master lives.
+    ///
+    /// # Errors
+    ///
+    /// Says what went wrong.
+    pub fn operate(&mut self, call: OperatorCall, net: &mut Net) -> Result<(), Failure> {
+        if self.core.is_none() {
+            return Ok(());
+        }
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.unanswered.insert(request);
+        let request = OperatorRequest {
+            request,
+            principal: None,
+            call,
+        };
+        self.apply(Input::Operator(Box::new(request)), net)
+    }
+
+    /// Whether an operator waits for an answer.
+    #[must_use]
+    pub fn owes_answers(&self) -> bool {
+        !self.unanswered.is_empty()
     }
 
     /// A message arrived.
@@ -182,6 +216,9 @@ impl MasterHost {
                 self.store(net);
             }
             Effect::Abort(reason) => return Err(Failure::new(format!("the master gave up: {reason}"))),
+            Effect::Reply { request, reply } if !self.unanswered.remove(&request) => {
+                return Err(Failure::new(format!("an answer that nobody waits for: {reply:?}")));
+            }
             Effect::OpenStream { .. }
             | Effect::StreamEvent { .. }
             | Effect::CloseStream(_)
