@@ -49,6 +49,9 @@ impl Agent {
         if self.master.is_none() {
             return;
         }
+        // What a master sent before this may still be on its way, behind an answer to an earlier attempt. A new version
+        // keeps a launch or an operation out that the master has given up meanwhile, and told its framework so.
+        self.resource_version = self.random.uuid().into_bytes();
         let factor = self.config.registration_backoff_factor;
         self.registration_bound = factor * 2;
         let after = self.random.duration_below(factor);
