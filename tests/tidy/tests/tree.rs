@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("mesos-thin-programs", 9),
     ("mesos-tests-tidy", 10),
     ("mesos-tests-cluster", 10),
+    ("mesos-tests-load", 10),
     ("mesos-tests-simulation", 10),
 ];
 
