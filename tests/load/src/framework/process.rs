@@ -30,9 +30,9 @@ impl FrameworkProcess {
             match effect {
                 Effect::Subscribe(call) => {
                     context.link(&self.master);
-                    self.send((*call).into(), context);
+                    self.send(&(*call).into(), context);
                 }
-                Effect::Call(call) => self.send((*call).into(), context),
+                Effect::Call(call) => self.send(&(*call).into(), context),
                 Effect::SetTimer(after) => {
                     context.delay(after, |framework: &mut Self, context| {
                         framework.apply(FrameworkInput::TimerElapsed, context);
@@ -43,7 +43,7 @@ impl FrameworkProcess {
         }
     }
 
-    fn send(&self, message: Message, context: &mut Context<Self>) {
+    fn send(&self, message: &Message, context: &mut Context<Self>) {
         context.send(&self.master, message.name(), message.encode().into());
     }
 }
