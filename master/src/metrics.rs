@@ -124,6 +124,15 @@ impl Numbers {
         self.0.push((name.into(), Sample::counter(value)));
     }
 
+    fn operations(&mut self, figure: &str, grows: bool, value: u64) {
+        let name = format!("master/operations/{figure}");
+        if grows {
+            self.counter(name, float(value));
+        } else {
+            self.gauge(name, float(value));
+        }
+    }
+
     fn amounts(&mut self, prefix: &str, suffix: &str, amounts: &Amounts) {
         for (name, amount) in amounts {
             self.gauge(format!("{prefix}/{name}/{suffix}"), amount.to_f64());
@@ -153,7 +162,7 @@ pub fn collect(core: &Master, identity: &Identity, queued: QueuedEvents, now: Ti
     frameworks::principals(&mut numbers, core);
     resources(&mut numbers, core);
     counters(&mut numbers, core);
-    operations(&mut numbers);
+    operations(&mut numbers, core);
     allocator(&mut numbers, core, now);
     if identity
         .flags
@@ -263,18 +272,20 @@ fn counters(numbers: &mut Numbers, core: &Master) {
     }
 }
 
-/// No operation ever ran: the core refuses them so far.
-fn operations(numbers: &mut Numbers) {
-    let prefixes = OPERATIONS.iter().map(|kind| format!("{kind}/"));
-    for prefix in prefixes.chain([String::new()]) {
-        for (figure, grows) in OPERATION_FIGURES {
-            let name = format!("master/operations/{prefix}{figure}");
-            if grows {
-                numbers.counter(name, 0.0);
-            } else {
-                numbers.gauge(name, 0.0);
-            }
+/// Operations by kind, and all together.
+fn operations(numbers: &mut Numbers, core: &Master) {
+    let pending = core.pending_operations();
+    for (figure, grows) in OPERATION_FIGURES {
+        let mut all = 0;
+        for kind in OPERATIONS {
+            let value = match figure {
+                "pending" => pending.get(kind).copied().unwrap_or_default(),
+                _ => core.operation_counts().get(kind, figure),
+            };
+            all += value;
+            numbers.operations(&format!("{kind}/{figure}"), grows, value);
         }
+        numbers.operations(figure, grows, all);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod json;
 pub mod legacy_json;
 pub mod message;
+pub mod random;
 pub mod resources;
 pub mod roles;
 pub mod validation;

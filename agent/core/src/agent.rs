@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use libprocess_types::{Time, Upid};
 use mesos::Message;
 use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use mesos::random::Random;
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use tracing::error;
@@ -19,7 +20,6 @@ use crate::framework::Framework;
 use crate::input::{AgentTimer, Input};
 use crate::outbox::{Outbox, When};
 use crate::paths::Paths;
-use crate::random::Random;
 use crate::resource_format::upgrade;
 use crate::status_update_stream::{StatusUpdateStreams, StreamKey};
 

@@ -24,7 +24,6 @@ mod nested;
 mod operations;
 mod outbox;
 pub mod paths;
-mod random;
 pub mod recovery;
 mod registration;
 mod resource_format;
@@ -41,4 +40,3 @@ pub use effect::{CheckpointWrite, ContainerLaunch, Durability, Effect, ShutdownR
 pub use executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState};
 pub use framework::{Framework, FrameworkState};
 pub use input::{AgentTimer, ContainerTermination, ExecutorStreamId, Input, RequestId};
-pub use random::Random;

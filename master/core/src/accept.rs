@@ -11,14 +11,12 @@ use mesos_allocator::api::{Hold, OfferFilters};
 use mesos_proto::v0::mesos::offer::Operation;
 use mesos_proto::v0::mesos::offer::operation::Type as OperationType;
 use mesos_proto::v0::mesos::task_status::Reason;
-use mesos_proto::v0::mesos::{OperationState, OperationStatus, TaskInfo, TaskState};
+use mesos_proto::v0::mesos::{TaskInfo, TaskState};
 use mesos_proto::v0::scheduler::call;
 use thiserror::Error;
 
 use crate::Resources;
 use crate::master::Master;
-use crate::model::Connection;
-use crate::notify::Notice;
 use crate::offers::filters_of;
 use crate::status::{self, Subject, Verdict};
 
@@ -46,8 +44,12 @@ pub(crate) struct Accepted {
     pub(crate) role: String,
     /// What no operation has used yet.
     pub(crate) remaining: Resources,
-    /// What launches used.
+    /// What launches, and operations that wait for the agent, use.
     pub(crate) launched: Resources,
+    /// The shared volumes: launches do not take them away, so that several tasks can use the one that was offered.
+    pub(crate) shared: Resources,
+    /// What resizing made of volumes; no later operation of the call may use it.
+    pub(crate) resized: Resources,
 }
 
 impl Master {
@@ -151,29 +153,6 @@ impl Master {
         }
     }
 
-    /// Tells that an operation is not carried out: as a status when it has an id and the scheduler can get one.
-    pub(crate) fn drop_operation(&mut self, framework_id: &FrameworkId, operation: &Operation, reason: &str) {
-        tracing::warn!(%framework_id, operation = ?operation.type_(), error = reason, "operation not carried out");
-        let connection = self
-            .frameworks
-            .get(framework_id)
-            .and_then(|framework| framework.connection());
-        match (connection, operation.id.as_ref()) {
-            (Some(Connection::Stream(_)), Some(id)) => {
-                let mut status = OperationStatus::new();
-                status.operation_id = Some(id.clone()).into();
-                status.set_state(OperationState::OPERATION_ERROR);
-                status.set_message(reason.to_owned());
-                self.notify(framework_id, Notice::Operation(Box::new(status)));
-            }
-            (Some(Connection::Process(_)), Some(_)) => {
-                let text = format!("operation feedback needs the HTTP scheduler API; leave 'id' unset ({reason})");
-                self.notify(framework_id, Notice::Error(text));
-            }
-            (_, None) | (None, _) => {}
-        }
-    }
-
     fn take_offers(&mut self, framework_id: &FrameworkId, offer_ids: &[OfferId]) -> Option<Accepted> {
         let mut accepted: Option<Accepted> = None;
         for id in offer_ids {
@@ -184,8 +163,11 @@ impl Master {
                 role: offer.role.to_string(),
                 remaining: Resources::new(),
                 launched: Resources::new(),
+                shared: Resources::new(),
+                resized: Resources::new(),
             });
             accepted.remaining += &offer.resources;
+            accepted.shared += &offer.resources.shared();
         }
         if let Some(framework) = self.frameworks.get_mut(framework_id) {
             framework.counters.offers_accepted += offer_ids.len() as u64;
@@ -194,51 +176,49 @@ impl Master {
     }
 
     fn carry_out(&mut self, mut accepted: Accepted, operations: Vec<Operation>, filters: OfferFilters) {
-        for mut operation in operations {
-            operation.upgrade_resources();
-            inject_allocation_into_operation(&mut operation, &accepted.role);
-            if let Some(framework) = self.frameworks.get_mut(&accepted.framework_id) {
-                framework.counters.operation(operation.type_());
-            }
-            match operation.type_() {
-                OperationType::LAUNCH => self.launch(&mut accepted, operation),
-                OperationType::LAUNCH_GROUP => self.launch_group(&mut accepted, operation),
-                OperationType::UNKNOWN => {
-                    tracing::warn!(framework_id = %accepted.framework_id, "operation of unknown type ignored");
-                }
-                OperationType::RESERVE
-                | OperationType::UNRESERVE
-                | OperationType::CREATE
-                | OperationType::DESTROY
-                | OperationType::GROW_VOLUME
-                | OperationType::SHRINK_VOLUME
-                | OperationType::CREATE_DISK
-                | OperationType::DESTROY_DISK => {
-                    let reason = format!("{:?} operations are not supported yet", operation.type_());
-                    self.drop_operation(&accepted.framework_id, &operation, &reason);
-                }
-            }
+        let offered = accepted.remaining.clone();
+        for operation in operations {
+            self.carry_out_one(&mut accepted, operation);
         }
         let Accepted {
             framework_id,
             agent_id,
             remaining,
             launched,
+            resized,
             ..
         } = accepted;
         if !launched.is_empty() {
             self.allocator
                 .transition_offered_to_allocated(&framework_id, &agent_id, &launched);
         }
-        if !remaining.is_empty() {
-            self.allocator.recover_resources(
-                self.now,
-                &framework_id,
-                &agent_id,
-                &remaining,
-                Some(filters),
-                Hold::Offered,
-            );
+        // What operations made was not declined: it comes back without a filter.
+        let declined = &remaining - &(&remaining - &offered);
+        let made = &(&remaining - &declined) + &resized;
+        for (returned, filters) in [(made, None), (declined, Some(filters))] {
+            if !returned.is_empty() {
+                let now = self.now;
+                self.allocator
+                    .recover_resources(now, &framework_id, &agent_id, &returned, filters, Hold::Offered);
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, accepted: &mut Accepted, mut operation: Operation) {
+        let checked = Self::check_sent_operation(&operation);
+        operation.upgrade_resources();
+        inject_allocation_into_operation(&mut operation, &accepted.role);
+        if let Some(framework) = self.frameworks.get_mut(&accepted.framework_id) {
+            framework.counters.operation(operation.type_());
+        }
+        match (operation.type_(), checked) {
+            (OperationType::LAUNCH, _) => self.launch(accepted, operation),
+            (OperationType::LAUNCH_GROUP, _) => self.launch_group(accepted, operation),
+            (OperationType::UNKNOWN, _) => {
+                tracing::warn!(framework_id = %accepted.framework_id, "operation of unknown type ignored");
+            }
+            (_, Err(reason)) => self.drop_operation(&accepted.framework_id, &operation, &reason),
+            (_, Ok(())) => self.operate(accepted, operation),
         }
     }
 }

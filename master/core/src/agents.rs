@@ -10,13 +10,12 @@ use mesos::resources::format::HasResources;
 use mesos_allocator::api::AgentInfo as AllocatorAgent;
 use mesos_proto::internal::wire::messages::{
     CheckpointResourcesMessage, ReconcileTasksMessage, ReregisterSlaveMessage, SlaveReregisteredMessage,
-    UnregisterSlaveMessage, UpdateSlaveMessage,
+    UnregisterSlaveMessage,
 };
 use mesos_proto::v0::mesos::task_status::{Reason, Source};
 use mesos_proto::v0::mesos::{self as proto, TaskStatus};
 use protobuf::MessageField;
 
-use crate::Resources;
 use crate::effect::{Change, Effect};
 use crate::input::MasterTimer;
 use crate::master::Master;
@@ -105,19 +104,22 @@ impl Master {
             agent.upid = upid.clone();
         }
         self.agent_upids.insert(upid.clone(), id.clone());
-        let oversubscribed = agent.oversubscribed.clone();
+        let total = agent.total.clone();
+        if let Err(error) = agent.take_resources(&description) {
+            tracing::error!(agent_id = %id, %error, "resources that were checked cannot be read");
+        }
+        let changed = agent.total != total;
         agent.info = description.info;
         agent.version = description.version;
         agent.capabilities = description.capabilities;
-        agent.total = description.total;
-        agent.total += &oversubscribed;
-        agent.checkpointed = description.checkpointed;
-        agent.resource_version = description.resource_version;
         agent.reregistered_time = Some(now);
         agent.awaits_pong = false;
         agent.missed_pings = 0;
         let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
         self.allocator.update_agent(now, id, info, Some(&agent.total));
+        if changed {
+            self.rescind_offers_of_agent(id);
+        }
         self.effects.push(Effect::Link(upid.clone()));
         self.reconcile_known_agent(id, message);
         self.reconnect_agent(id);
@@ -125,6 +127,13 @@ impl Master {
         self.settle_frameworks(upid, &message.frameworks, &known);
         self.restore_checkpoint(id);
         self.publish(Change::AgentUpdated(id.clone()));
+    }
+
+    fn rescind_offers_of_agent(&mut self, id: &AgentId) {
+        let offers = self.agents.get(id).map(|agent| agent.offers.clone());
+        for offer_id in offers.unwrap_or_default() {
+            self.rescind_offer(&offer_id);
+        }
     }
 
     fn reconnect_agent(&mut self, id: &AgentId) {
@@ -169,14 +178,7 @@ impl Master {
         if strange.is_empty() {
             return;
         }
-        let offers: Vec<_> = self
-            .agents
-            .get(id)
-            .map(|agent| agent.offers.iter().cloned().collect())
-            .unwrap_or_default();
-        for offer in offers {
-            self.rescind_offer(&offer);
-        }
+        self.rescind_offers_of_agent(id);
         self.allocator.remove_agent(self.now, id);
         let owners: BTreeSet<FrameworkId> = strange
             .iter()
@@ -316,7 +318,7 @@ impl Master {
     }
 
     /// Agents that do not keep their reservations themselves are told them again.
-    fn restore_checkpoint(&mut self, id: &AgentId) {
+    pub(crate) fn restore_checkpoint(&mut self, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
         if agent.capabilities.resource_provider {
             return;
@@ -329,47 +331,5 @@ impl Master {
             return;
         }
         self.send(&upid, message);
-    }
-
-    /// An agent tells its oversubscribed resources and the version of its resources. The resource providers that it
-    /// may list are not followed yet.
-    pub(crate) fn update_agent(&mut self, mut message: UpdateSlaveMessage) {
-        self.count("master/messages_update_slave");
-        let id = AgentId::from(&*message.slave_id);
-        message.upgrade_resources();
-        let oversubscribed = match Resources::from_protobuf(&message.oversubscribed_resources) {
-            Ok(oversubscribed) => oversubscribed,
-            Err(error) => {
-                tracing::warn!(agent_id = %id, %error, "update of an agent with invalid resources dropped");
-                return;
-            }
-        };
-        let Some(agent) = self.agents.get_mut(&id) else {
-            tracing::warn!(agent_id = %id, "update of an unknown agent ignored");
-            return;
-        };
-        if let Some(version) = message.resource_version_uuid.take() {
-            agent.resource_version = Some(version);
-        }
-        let tells = !message.has_update_oversubscribed_resources() || message.update_oversubscribed_resources();
-        if !tells || agent.oversubscribed == oversubscribed {
-            return;
-        }
-        agent.total.subtract_available(&agent.oversubscribed.clone());
-        agent.total += &oversubscribed;
-        agent.oversubscribed = oversubscribed;
-        let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
-        self.allocator.update_agent(self.now, &id, info, Some(&agent.total));
-        let stale: Vec<OfferId> = agent.offers.iter().cloned().collect();
-        for offer_id in stale {
-            let revocable = self
-                .offers
-                .get(&offer_id)
-                .is_some_and(|offer| !offer.resources.revocable().is_empty());
-            if revocable {
-                self.rescind_offer(&offer_id);
-            }
-        }
-        self.publish(Change::AgentUpdated(id));
     }
 }

@@ -9,7 +9,6 @@ use libprocess_types::Upid;
 use mesos::ids::FrameworkId;
 use mesos::validation::framework::{validate_principal, validate_update};
 use mesos::validation::validate_scheduler_call;
-use mesos_proto::v0::mesos::{OperationState, OperationStatus};
 use mesos_proto::v0::scheduler::Call;
 use mesos_proto::v0::scheduler::call::{self, Type};
 
@@ -153,9 +152,7 @@ impl Master {
             Type::ACCEPT_INVERSE_OFFERS | Type::DECLINE_INVERSE_OFFERS => {
                 tracing::warn!(framework_id = %id, "answer to inverse offers that were never made, ignored");
             }
-            Type::ACKNOWLEDGE_OPERATION_STATUS => {
-                tracing::warn!(framework_id = %id, "acknowledgement of an operation that is not known, ignored");
-            }
+            Type::ACKNOWLEDGE_OPERATION_STATUS => self.acknowledge_operation(id, &call.acknowledge_operation_status),
             Type::SUBSCRIBE | Type::UPDATE_FRAMEWORK | Type::UNKNOWN => {}
         }
     }
@@ -225,19 +222,5 @@ impl Master {
             self.publish(Change::FrameworkUpdated(id.clone()));
         }
         Ok(())
-    }
-
-    /// No operation is ever known yet: each one asked about is answered so.
-    fn reconcile_operations(&mut self, id: &FrameworkId, reconcile: &call::ReconcileOperations) {
-        self.count("master/messages_reconcile_operations");
-        for operation in &reconcile.operations {
-            let mut status = OperationStatus::new();
-            status.operation_id = operation.operation_id.clone();
-            status.slave_id = operation.slave_id.clone();
-            status.resource_provider_id = operation.resource_provider_id.clone();
-            status.set_state(OperationState::OPERATION_UNKNOWN);
-            status.set_message("reconciliation: the operation is not known".to_owned());
-            self.notify(id, Notice::Operation(Box::new(status)));
-        }
     }
 }

@@ -48,6 +48,7 @@ impl Master {
             _ => Activation::Inactive,
         };
         let allocator_info = subscription.for_allocator();
+        let operations = self.adopt_operations(id);
         let used = self.used_by(id);
         self.allocator
             .add_framework(self.now, id, allocator_info, &used, activation);
@@ -68,11 +69,14 @@ impl Master {
             completed_tasks: Bounded::new(self.config.max_completed_tasks_per_framework),
             offers: BTreeSet::new(),
             counters: FrameworkCounters::default(),
+            operations: BTreeMap::new(),
+            operation_ids: BTreeMap::new(),
         };
         if let Some(upid) = framework.upid.clone() {
             self.note_scheduler(&upid, framework.info.principal.as_deref());
         }
         self.frameworks.insert(id.clone(), framework);
+        self.index_operations(id, operations);
     }
 
     fn used_by(&self, id: &FrameworkId) -> BTreeMap<AgentId, Resources> {
@@ -231,7 +235,11 @@ impl Master {
             self.cancel_timer(MasterTimer::Heartbeat(stream.clone()));
             self.effects.push(Effect::CloseStream(stream));
         }
+        let orphaned = self.orphan_operations(id);
         self.allocator.remove_framework(self.now, id);
+        for agent_id in orphaned {
+            self.tell_allocator_total(&agent_id);
+        }
         if let Some(mut framework) = self.frameworks.remove(id) {
             framework.state = FrameworkState::Disconnected;
             framework.unregistered_time = Some(self.now);

@@ -8,6 +8,7 @@ use libprocess_types::Upid;
 use mesos::Message;
 use mesos::ids::{AgentId, FrameworkId, OfferId};
 use mesos_proto::v0::mesos::WeightInfo;
+use mesos_proto::v0::mesos::offer::Operation;
 use mesos_proto::v0::quota::{QuotaConfig, QuotaRequest};
 use mesos_proto::v0::scheduler;
 use mesos_registrar::{Answer, Registry, StoreError};
@@ -124,6 +125,14 @@ pub enum OperatorCall {
     Teardown(FrameworkId),
     /// Declares that an agent never comes back (`MARK_AGENT_GONE`).
     MarkAgentGone(AgentId),
+    /// Reserves or unreserves an agent's resources, makes, resizes or destroys volumes on it (`RESERVE_RESOURCES` and the
+    /// like, `/reserve` and the like). Answered with 202 when the agent was told, 409 when it lacks the resources.
+    Operate {
+        /// The agent.
+        agent_id: AgentId,
+        /// The operation, with resources in any form, allocated to nobody.
+        operation: Box<Operation>,
+    },
     /// Sets weights of roles (`UPDATE_WEIGHTS`, `PUT /weights`).
     UpdateWeights(Vec<WeightInfo>),
     /// Sets guarantees and limits of roles, all or none (`UPDATE_QUOTA`).

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesos::ids::FrameworkId;
+use mesos::values::Scalar;
 
 use crate::Resources;
 use crate::executors::executor_resources;
 use crate::master::{InvariantError, Master, Pending};
 use crate::model::{Agent, Framework, is_terminal};
+use crate::operations::once;
 
 macro_rules! require {
     ($condition:expr, $($text:tt)*) => {
@@ -39,6 +41,7 @@ impl Master {
             self.check_framework(framework)?;
         }
         self.check_offers_known()?;
+        self.check_operations()?;
         self.check_allocator_sums()?;
         self.check_conservation()?;
         require!(
@@ -83,6 +86,9 @@ impl Master {
                 *used.entry(framework_id.clone()).or_default() += &executor_resources(info);
             }
         }
+        for (framework_id, resources) in agent.held_by_operations() {
+            *used.entry(framework_id.clone()).or_default() += resources;
+        }
         used.retain(|_, resources| !resources.is_empty());
         require!(
             used == agent.used,
@@ -95,11 +101,18 @@ impl Master {
             .filter_map(|id| self.offers.get(id))
             .map(|offer| &offer.resources)
             .sum();
-        let mut taken: Resources = agent.used.values().sum();
-        taken += &offered;
+        let mut free = agent.total.clone();
+        for used in agent.used.values().map(Resources::unallocate) {
+            require!(
+                free.contains(&once(&used)) || agent.reregistered_time.is_some(),
+                "agent {id} has only {free} left of {}, but {used} are used",
+                agent.total
+            );
+            free -= &used.nonshared();
+        }
         require!(
-            agent.total.contains(&taken.unallocate()),
-            "agent {id} has {}, but {taken} are used or offered",
+            free.contains(&once(&offered.unallocate())),
+            "agent {id} has only {free} left of {}, but {offered} are offered",
             agent.total
         );
         require!(
@@ -180,9 +193,6 @@ impl Master {
 
     /// What the allocator believes to be offered or in use, by scalar name, is what the master says.
     fn check_allocator_sums(&self) -> Result<(), InvariantError> {
-        let used = self.agents.values().flat_map(|agent| agent.used.values());
-        let offered = self.offers.values().map(|offer| &offer.resources);
-        let all: Resources = used.chain(offered).sum();
         let metrics = self.allocator.metrics(self.now);
         let enforced = metrics.quotas.iter().map(|(role, told)| (role, &told.quota));
         require!(
@@ -196,7 +206,7 @@ impl Master {
             "quota is planned that is not being stored"
         );
         for name in ["cpus", "mem", "disk", "gpus"] {
-            let own = all.get_scalar(name);
+            let own: Scalar = self.agents.values().map(|agent| self.taken(agent, name)).sum();
             let told = metrics.offered_or_allocated.get(name).copied().unwrap_or_default();
             require!(
                 own == told,
@@ -204,5 +214,17 @@ impl Master {
             );
         }
         Ok(())
+    }
+
+    /// What is used or offered of an agent; of copies of a shared volume each holder, a framework in a role, counts one.
+    fn taken(&self, agent: &Agent, name: &str) -> Scalar {
+        let mut holders: BTreeMap<&FrameworkId, Resources> = BTreeMap::new();
+        for (framework_id, used) in &agent.used {
+            *holders.entry(framework_id).or_default() += used;
+        }
+        for offer in agent.offers.iter().filter_map(|id| self.offers.get(id)) {
+            *holders.entry(&offer.framework_id).or_default() += &offer.resources;
+        }
+        holders.values().map(|held| held.get_scalar(name)).sum()
     }
 }

@@ -1,6 +1,7 @@
 //! Launching tasks and task groups on accepted offers.
 
 use mesos::ids::{ExecutorId, FrameworkId};
+use mesos::resources::Conversion;
 use mesos::resources::format::HasResources;
 use mesos_proto::internal::wire::messages::{ResourceVersionUUID, RunTaskGroupMessage, RunTaskMessage};
 use mesos_proto::v0::mesos::health_check::Type as HealthCheckType;
@@ -105,12 +106,31 @@ impl Master {
             framework: self.frameworks.get(&accepted.framework_id)?,
             agent: self.agents.get(&accepted.agent_id)?,
             available: &accepted.remaining,
+            shared: &accepted.shared,
         })
     }
 
-    /// Moves resources from the accepted offers to a launch. The check before made sure that they are there.
-    fn consume(accepted: &mut Accepted, resources: &Resources) {
-        if let Err(error) = accepted.remaining.try_subtract(resources) {
+    /// Moves resources from the accepted offers to a launch. The check before made sure that they are there. Of a shared
+    /// volume there may be more uses than copies in the offers: the allocator is told of the others.
+    fn consume(&mut self, accepted: &mut Accepted, resources: &Resources) {
+        let shared = resources.shared();
+        let additional = &shared - &accepted.remaining.shared();
+        if !additional.is_empty() {
+            let conversion = Conversion {
+                consumed: Resources::new(),
+                converted: additional,
+            };
+            let told = self
+                .allocator
+                .update_allocation(&accepted.framework_id, &accepted.agent_id, &[conversion]);
+            if let Err(error) = told {
+                tracing::error!(framework_id = %accepted.framework_id, %error, "use of a shared volume not accounted for");
+            }
+            accepted.remaining -= &shared;
+        } else if let Err(error) = accepted.remaining.try_subtract(&shared) {
+            tracing::error!(framework_id = %accepted.framework_id, %error, "launch uses more than was offered");
+        }
+        if let Err(error) = accepted.remaining.try_subtract(&resources.nonshared()) {
             tracing::error!(framework_id = %accepted.framework_id, %error, "launch uses more than was offered");
         }
         accepted.launched += resources;
@@ -126,7 +146,7 @@ impl Master {
         if known {
             return false;
         }
-        Self::consume(accepted, &executor_resources(executor));
+        self.consume(accepted, &executor_resources(executor));
         self.add_executor(&accepted.agent_id, executor);
         true
     }
@@ -134,7 +154,7 @@ impl Master {
     fn use_task(&mut self, accepted: &mut Accepted, info: &TaskInfo) {
         match Task::from_message(staging_task(info, &accepted.framework_id)) {
             Ok(task) => {
-                Self::consume(accepted, &task.resources);
+                self.consume(accepted, &task.resources);
                 self.add_task(task);
             }
             Err(error) => tracing::error!(task_id = info.task_id.value(), %error, "checked task has bad resources"),
@@ -183,12 +203,16 @@ fn complete_task(task: &mut TaskInfo, framework_id: &FrameworkId) {
     }
 }
 
-/// The version of the agent's resources that a launch refers to.
+/// The versions of the resources of the agent and of its resource providers that a launch refers to.
 fn resource_versions(agent: &Agent) -> Vec<ResourceVersionUUID> {
-    let version = agent.resource_version.iter().map(|uuid| {
+    let own = agent.resource_version.iter().map(|uuid| (None, uuid));
+    let providers = agent.resource_providers.values();
+    let provided = providers.map(|provider| (Some(provider.id.to_proto()), &provider.resource_version));
+    let versions = own.chain(provided).map(|(provider_id, uuid)| {
         let mut version = ResourceVersionUUID::new();
+        version.resource_provider_id = provider_id.into();
         version.uuid = Some(uuid.clone()).into();
         version
     });
-    version.collect()
+    versions.collect()
 }

@@ -24,6 +24,7 @@ mod messages;
 mod model;
 mod notify;
 mod offers;
+mod operations;
 mod operator;
 mod pings;
 mod quota;
@@ -48,11 +49,12 @@ pub use effect::{Change, Effect, Reply, Sender};
 pub use input::{Input, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, SchedulerCall, StreamId};
 pub use master::{InvariantError, Master, Phase};
 pub use model::{
-    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkCounters, FrameworkState, Offer, RecentIds, Task,
-    is_terminal,
+    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkCounters, FrameworkState, Offer, Operation,
+    OperationUuid, RecentIds, ResourceProvider, Task, is_terminal,
 };
 
 pub use mesos::resources::Resources;
 pub use mesos_allocator::api::Quota;
+pub use operations::OperationCounts;
 pub use quota_rules::to_config as quota_config;
 pub use rate_limits::{MessageCounts, RateLimitError, RateLimits};

@@ -43,7 +43,7 @@ impl<T> Limiter<T> {
             return None;
         }
         let event = self.waiting.pop_front()?;
-        self.free = self.free + self.interval;
+        self.free += self.interval;
         Some(event)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use libprocess_types::{Time, Upid};
 use mesos::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
+use mesos::random::Random;
 use mesos_allocator::Allocator;
 use mesos_allocator::api::Quota;
 use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
@@ -17,6 +18,7 @@ use crate::effect::Effect;
 use crate::input::{ObserverId, RequestId};
 use crate::limiter::Limiter;
 use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
+use crate::operations::OperationCounts;
 use crate::quota_rules::Quotas;
 use crate::rate_limits::Throttles;
 use crate::removal::Removal;
@@ -61,6 +63,9 @@ pub struct Master {
     pub(crate) next_offer: u64,
     pub(crate) next_observer: u64,
     pub(crate) next_write: u64,
+    /// Where uuids of operations are drawn from.
+    pub(crate) random: Random,
+    pub(crate) operation_counts: OperationCounts,
     /// What happens when a registry write is stored.
     pub(crate) pending: BTreeMap<WriteId, Pending>,
     /// Addresses of agents whose first registration is being stored.
@@ -153,6 +158,8 @@ impl Master {
             next_offer: 0,
             next_observer: 0,
             next_write: 0,
+            random: random_for(&config),
+            operation_counts: OperationCounts::default(),
             pending: BTreeMap::new(),
             registering: BTreeSet::new(),
             reregistering: BTreeMap::new(),
@@ -267,9 +274,26 @@ impl Master {
         &*self.allocator
     }
 
+    /// What was counted of operations since the start.
+    #[must_use]
+    pub const fn operation_counts(&self) -> &OperationCounts {
+        &self.operation_counts
+    }
+
     /// What was counted since the start, by the metric's key (`master/…`).
     #[must_use]
     pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
         &self.counters
     }
+}
+
+/// A sequence of this life of the master alone: its id is new at every start.
+fn random_for(config: &MasterConfig) -> Random {
+    let mixed = config.info.id().bytes().fold(u128::from(config.seed), |mixed, byte| {
+        mixed
+            .rotate_left(7)
+            .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            ^ u128::from(byte)
+    });
+    Random::new(mixed)
 }

@@ -4,7 +4,7 @@
 
 use libprocess_types::Upid;
 use mesos::Message;
-use mesos::ids::{AgentId, FrameworkId};
+use mesos::ids::FrameworkId;
 use mesos_proto::internal::wire::messages as wire;
 use mesos_proto::v0::authentication::AuthenticationErrorMessage;
 use mesos_proto::v0::mesos::FrameworkInfo;
@@ -27,6 +27,7 @@ impl Master {
             Message::UpdateSlave(message) => self.update_agent(*message),
             Message::PongSlave(_) => self.pong(from),
             Message::StatusUpdate(message) => self.status_update(from, *message),
+            Message::UpdateOperationStatus(message) => self.operation_status(from, *message),
             Message::ExitedExecutor(message) => self.executor_exited(*message),
             Message::ExecutorToFramework(message) => self.message_to_framework(from, *message),
             Message::SchedulerCall(call) => self.process_call(from, *call),
@@ -99,10 +100,6 @@ impl Master {
                 let mut answer = AuthenticationErrorMessage::new();
                 answer.set_error("this master has no authenticator yet".to_owned());
                 self.send(from, answer);
-            }
-            Message::UpdateOperationStatus(message) => {
-                let agent_id = AgentId::from(&*message.slave_id);
-                tracing::warn!(%agent_id, "operation status ignored: operations are not supported yet");
             }
             other => {
                 tracing::warn!(upid = %from, name = other.name(), "message that masters do not receive, dropped");

@@ -28,6 +28,10 @@ impl Master {
                 };
                 self.effects.push(Effect::Reply { request, reply });
             }
+            OperatorCall::Operate { agent_id, operation } => {
+                let reply = self.operate_for_operator(principal.as_deref(), &agent_id, *operation);
+                self.effects.push(Effect::Reply { request, reply });
+            }
             OperatorCall::MarkAgentGone(id) => self.mark_gone(request, &id),
             OperatorCall::UpdateWeights(weights) => self.ask_weights(request, &weights),
             OperatorCall::UpdateQuota { configs, force } => self.ask_quota(request, &configs, force),

@@ -20,7 +20,8 @@ use thiserror::Error;
 use crate::Resources;
 use crate::effect::{Change, Effect};
 use crate::master::{Master, Pending};
-use crate::model::{Agent, AgentConnection};
+use crate::model::{Agent, AgentConnection, RecentIds};
+use crate::operations::REMEMBERED_ACKNOWLEDGEMENTS;
 
 /// Why an agent is not registered. It gets no answer and tries again.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -186,6 +187,10 @@ impl Master {
             doubtful_executors: BTreeMap::new(),
             offers: BTreeSet::new(),
             killed_tasks: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            acknowledged_operations: RecentIds::new(REMEMBERED_ACKNOWLEDGEMENTS),
+            undone: Vec::new(),
+            resource_providers: BTreeMap::new(),
             observer,
             missed_pings: 0,
             awaits_pong: false,
@@ -235,7 +240,7 @@ pub(crate) fn describe(
 
 /// Puts checkpointed reservations and volumes in the place of the resources that they were made of. Ones that do not
 /// fit any more (the agent shrank) are left out.
-fn with_checkpointed(plain: &Resources, checkpointed: &Resources) -> Resources {
+pub(crate) fn with_checkpointed(plain: &Resources, checkpointed: &Resources) -> Resources {
     let mut total = plain.clone();
     for resource in checkpointed.iter() {
         let made: Resources = resource.clone().into();

@@ -20,6 +20,8 @@ pub(crate) struct Place<'m> {
     pub(crate) framework: &'m Framework,
     pub(crate) agent: &'m Agent,
     pub(crate) available: &'m Resources,
+    /// Shared volumes of the offers, used by now or not.
+    pub(crate) shared: &'m Resources,
 }
 
 /// Why a launch is refused.
@@ -87,12 +89,13 @@ impl Place<'_> {
             (Some(known), Some(named)) => validate_same_executor(known, named)?,
             (None, _) | (_, None) => all += &needed.executor,
         }
-        if self.available.contains(&all) {
+        let missing = all.shared().filter(|volume| !self.shared.contains_resource(volume));
+        if missing.is_empty() && self.available.contains(&all.nonshared()) {
             return Ok(());
         }
         Err(LaunchError::TooMuch {
             needed: all,
-            available: self.available.clone(),
+            available: &self.available.nonshared() + self.shared,
         })
     }
 }

@@ -209,6 +209,7 @@ impl Master {
             .flat_map(|(framework_id, tasks)| tasks.iter().map(|task| (framework_id.clone(), task.clone())))
             .collect();
         self.allocator.remove_agent(self.now, id);
+        self.leave_operations(id, departure);
         for (framework_id, task_id) in tasks {
             self.lose_task(&framework_id, &task_id, cause, departure);
         }

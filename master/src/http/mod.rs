@@ -6,6 +6,7 @@ pub mod companions;
 mod flags;
 mod frameworks;
 mod mutation;
+mod operations;
 pub mod operator;
 mod quota;
 mod redirect;
@@ -22,6 +23,7 @@ use libprocess::builtin::healthy;
 use libprocess::http::media::plain;
 use libprocess::{Context, Request, Responder, Response, RouteOptions};
 use mesos_master_core::Phase;
+use mesos_proto::v0::mesos::offer::operation::Type as OperationType;
 
 use crate::process::MasterProcess;
 
@@ -198,33 +200,37 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/reserve",
         realm: READ_WRITE,
-        help: "Not supported yet: reserving resources of an agent.",
-        handler: Handler::Decide(|master, request| {
-            mutation::resources(master.core(), request, "resources", "reserving resources")
+        help: "Reserves resources of an agent: POST a form with slaveId, resources and, to replace a reservation, source.",
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => operations::serve(master, &request, responder, context, OperationType::RESERVE),
         }),
     },
     Route {
         path: "/unreserve",
         realm: READ_WRITE,
-        help: "Not supported yet: unreserving resources of an agent.",
-        handler: Handler::Decide(|master, request| {
-            mutation::resources(master.core(), request, "resources", "unreserving resources")
+        help: "Gives reserved resources of an agent back: POST a form with slaveId and resources.",
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => operations::serve(master, &request, responder, context, OperationType::UNRESERVE),
         }),
     },
     Route {
         path: "/create-volumes",
         realm: READ_WRITE,
-        help: "Not supported yet: creating volumes of an agent.",
-        handler: Handler::Decide(|master, request| {
-            mutation::resources(master.core(), request, "volumes", "creating volumes")
+        help: "Makes persistent volumes on an agent: POST a form with slaveId and volumes.",
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => operations::serve(master, &request, responder, context, OperationType::CREATE),
         }),
     },
     Route {
         path: "/destroy-volumes",
         realm: READ_WRITE,
-        help: "Not supported yet: destroying volumes of an agent.",
-        handler: Handler::Decide(|master, request| {
-            mutation::resources(master.core(), request, "volumes", "destroying volumes")
+        help: "Destroys persistent volumes of an agent: POST a form with slaveId and volumes.",
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => operations::serve(master, &request, responder, context, OperationType::DESTROY),
         }),
     },
 ];

@@ -7,12 +7,11 @@ use libprocess::http::media::{method_not_allowed, plain};
 use libprocess::http::uri::parse_query;
 use libprocess::{Context, Request, Responder, Response};
 use mesos::ids::FrameworkId;
-use mesos_master_core::{Master, OperatorCall};
+use mesos_master_core::OperatorCall;
 use mesos_proto::v0::maintenance::{ClusterStatus, Schedule};
-use mesos_proto::v0::mesos::{MachineID, SlaveID};
+use mesos_proto::v0::mesos::MachineID;
 use protobuf::MessageFull;
 
-use super::operator::check;
 use crate::process::MasterProcess;
 
 /// The refusal of what this master does not do yet.
@@ -36,21 +35,6 @@ pub fn teardown(
         }
         Err(refusal) => responder.send(refusal),
     }
-}
-
-/// `/reserve`, `/unreserve`, `/create-volumes`, `/destroy-volumes`: `field_name` holds the resources.
-#[must_use]
-pub fn resources(core: &Master, request: &Request, field_name: &str, what: &str) -> Response {
-    let checked = post_only(request).and_then(|()| {
-        let form = form(request)?;
-        let mut id = SlaveID::new();
-        id.set_value(field(&form, "slaveId")?);
-        let resources = field(&form, field_name)?;
-        let parsed = serde_json::from_str::<Vec<serde_json::Value>>(&resources);
-        parsed.map_err(|error| plain(400, format!("'{field_name}' is no JSON array: {error}")))?;
-        check::known_agent(core, &id).map_err(|reason| plain(400, reason))
-    });
-    checked.map_or_else(|refusal| refusal, |()| not_supported(what))
 }
 
 /// `/maintenance/schedule`: always empty so far.
@@ -94,7 +78,12 @@ pub fn principal_of(request: &Request) -> Option<String> {
     request.principal.as_ref().and_then(|principal| principal.value.clone())
 }
 
-fn post_only(request: &Request) -> Result<(), Response> {
+/// Refuses every method but POST.
+///
+/// # Errors
+///
+/// 405 with the allowed method.
+pub fn post_only(request: &Request) -> Result<(), Response> {
     if request.method.as_str() == "POST" {
         Ok(())
     } else {
@@ -102,12 +91,22 @@ fn post_only(request: &Request) -> Result<(), Response> {
     }
 }
 
-fn form(request: &Request) -> Result<BTreeMap<String, String>, Response> {
+/// Reads the body as a form.
+///
+/// # Errors
+///
+/// 400 when it is none.
+pub fn form(request: &Request) -> Result<BTreeMap<String, String>, Response> {
     let text = std::str::from_utf8(&request.body).map_err(|_| plain(400, "the body is no UTF-8 text"))?;
     parse_query(text).map_err(|_| plain(400, "the body is no form"))
 }
 
-fn field(form: &BTreeMap<String, String>, name: &str) -> Result<String, Response> {
+/// The value of a field of a form.
+///
+/// # Errors
+///
+/// 400 with the name of the field when it is missing.
+pub fn field(form: &BTreeMap<String, String>, name: &str) -> Result<String, Response> {
     let value = form.get(name).cloned();
     value.ok_or_else(|| plain(400, format!("the body must have '{name}=VALUE'")))
 }
@@ -128,12 +127,20 @@ pub fn parse_json<M: MessageFull>(request: &Request) -> Result<M, Response> {
 ///
 /// 400 with what is wrong.
 pub fn parse_json_array<M: MessageFull>(request: &Request) -> Result<Vec<M>, Response> {
-    let wrong = |reason: String| plain(400, format!("the body is not what is expected: {reason}"));
-    let value = mesos::json::parse_value(&request.body).map_err(|error| wrong(error.to_string()))?;
-    let elements = value.as_array().ok_or_else(|| wrong("it is no array".to_owned()))?;
+    read_array(&request.body).map_err(|reason| plain(400, format!("the body is not what is expected: {reason}")))
+}
+
+/// Reads JSON as an array of messages.
+///
+/// # Errors
+///
+/// Says what is wrong.
+pub fn read_array<M: MessageFull>(bytes: &[u8]) -> Result<Vec<M>, String> {
+    let value = mesos::json::parse_value(bytes).map_err(|error| error.to_string())?;
+    let elements = value.as_array().ok_or_else(|| "it is no array".to_owned())?;
     elements
         .iter()
-        .map(|element| mesos::json::from_value(element).map_err(|error| wrong(error.to_string())))
+        .map(|element| mesos::json::from_value(element).map_err(|error| error.to_string()))
         .collect()
 }
 

@@ -223,7 +223,10 @@ has_resources! {
     internal::RunTaskGroupMessage { executor, task_group }
     internal::RegisterSlaveMessage { slave, checkpointed_resources }
     internal::ReregisterSlaveMessage { slave, checkpointed_resources, tasks, executor_infos }
-    internal::UpdateSlaveMessage { oversubscribed_resources }
+    internal::UpdateSlaveMessage { oversubscribed_resources, operations, resource_providers }
+    internal::update_slave_message::Operations { operations }
+    internal::update_slave_message::ResourceProvider { total_resources, operations }
+    internal::update_slave_message::ResourceProviders { providers }
     internal::CheckpointResourcesMessage { resources }
     internal::ApplyOperationMessage { operation_info }
     internal::UpdateOperationStatusMessage { status, latest_status }

@@ -7,6 +7,7 @@
 //! - [`framework`]: descriptions of frameworks, and what may change in them
 //! - [`task`], [`executor`]: descriptions of tasks, task groups and executors
 //! - [`command`], [`check`], [`container`]: their parts
+//! - [`disk`]: volumes, disks and reservations of single resources
 //! - [`usage`]: resources that belong to one user
 //! - [`operation`]: the shapes of offer operations
 //! - [`calls`]: the shapes of scheduler and executor calls
@@ -18,6 +19,7 @@ pub mod calls;
 pub mod check;
 pub mod command;
 pub mod container;
+pub mod disk;
 pub mod executor;
 pub mod framework;
 pub mod operation;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mesos_proto::v0::mesos;
 
+use super::disk::{DiskError, validate_disk};
 use crate::resources::{Resource, ResourceError, Resources};
 use crate::values::Scalar;
 
@@ -13,6 +14,9 @@ pub enum UsageError {
     /// A resource is invalid by itself.
     #[error("a resource is invalid")]
     Invalid(#[from] ResourceError),
+    /// Disk information or a reservation breaks a rule.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Resources are allocated to different roles.
     #[error("the resources are allocated to both `{first}` and `{second}`; one role is possible")]
     MixedRoles {
@@ -49,6 +53,7 @@ pub enum UsageError {
 /// Names the resource and the rule.
 pub fn read_usage(messages: &[mesos::Resource]) -> Result<Resources, UsageError> {
     let resources = Resources::from_protobuf(messages)?;
+    resources.iter().try_for_each(validate_disk)?;
     validate_volumes(messages)?;
     validate_together(&resources)?;
     Ok(resources)

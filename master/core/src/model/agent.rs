@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use libprocess_types::{Time, Upid};
 use mesos::capabilities::AgentCapabilities;
-use mesos::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use mesos::ids::{AgentId, ExecutorId, FrameworkId, OfferId, ResourceProviderId, TaskId};
+use mesos::resources::Conversion;
 use mesos_proto::v0::mesos::{ExecutorInfo, SlaveInfo, UUID};
 
+use super::{Operation, OperationUuid, RecentIds, ResourceProvider};
 use crate::Resources;
 use crate::input::ObserverId;
 
@@ -45,6 +47,14 @@ pub struct Agent {
     pub(crate) offers: BTreeSet<OfferId>,
     /// Tasks whose kill was asked and that have not ended: asked again when the agent comes back.
     pub(crate) killed_tasks: BTreeMap<FrameworkId, BTreeSet<TaskId>>,
+    /// Operations that have not ended, and ended ones whose last status is not acknowledged.
+    pub(crate) operations: BTreeMap<OperationUuid, Operation>,
+    /// Operations that are over, with the uuid of the status whose acknowledgement ended them: the agent may not have
+    /// got it.
+    pub(crate) acknowledged_operations: RecentIds<OperationUuid, UUID>,
+    /// Speculations to undo whose outcome is in use.
+    pub(crate) undone: Vec<Conversion>,
+    pub(crate) resource_providers: BTreeMap<ResourceProviderId, ResourceProvider>,
     pub(crate) observer: ObserverId,
     pub(crate) missed_pings: u32,
     /// The last ping is not answered yet.
@@ -152,6 +162,18 @@ impl Agent {
     #[must_use]
     pub const fn resource_version(&self) -> Option<&UUID> {
         self.resource_version.as_ref()
+    }
+
+    /// Operations that have not ended, and ended ones whose last status is not acknowledged.
+    #[must_use]
+    pub const fn operations(&self) -> &BTreeMap<OperationUuid, Operation> {
+        &self.operations
+    }
+
+    /// Resource providers that it hosts.
+    #[must_use]
+    pub const fn resource_providers(&self) -> &BTreeMap<ResourceProviderId, ResourceProvider> {
+        &self.resource_providers
     }
 
     /// The process that pings it.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use libprocess_types::{Time, Upid};
 use mesos::capabilities::FrameworkCapabilities;
-use mesos::ids::{FrameworkId, OfferId, TaskId};
+use mesos::ids::{AgentId, FrameworkId, OfferId, OperationId, TaskId};
 use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::scheduler::OfferConstraints;
 
-use super::{Bounded, FrameworkCounters, RecentIds, Task};
+use super::{Bounded, FrameworkCounters, OperationUuid, RecentIds, Task};
 use crate::input::StreamId;
 
 /// How events reach a scheduler.
@@ -62,6 +62,10 @@ pub struct Framework {
     pub(crate) completed_tasks: Bounded<Arc<Task>>,
     pub(crate) offers: BTreeSet<OfferId>,
     pub(crate) counters: FrameworkCounters,
+    /// Its operations, with the agents that have them.
+    pub(crate) operations: BTreeMap<OperationUuid, AgentId>,
+    /// Those of its operations that it has named.
+    pub(crate) operation_ids: BTreeMap<OperationId, OperationUuid>,
 }
 
 impl Framework {
@@ -180,6 +184,12 @@ impl Framework {
     #[must_use]
     pub const fn counters(&self) -> &FrameworkCounters {
         &self.counters
+    }
+
+    /// Its operations, with the agents that have them.
+    #[must_use]
+    pub const fn operations(&self) -> &BTreeMap<OperationUuid, AgentId> {
+        &self.operations
     }
 
     /// Offers that it holds.

@@ -1,4 +1,4 @@
-//! What the master knows: frameworks, agents, executors, tasks, offers. Plain state with read accessors; the rules that
+//! What the master knows: frameworks, agents, executors, tasks, offers, operations. Plain state with read accessors; the rules that
 //! change it stand in the modules beside this folder.
 
 mod agent;
@@ -6,6 +6,7 @@ mod counters;
 mod framework;
 mod history;
 mod offer;
+mod operation;
 mod task;
 
 pub use agent::{Agent, AgentConnection};
@@ -13,4 +14,6 @@ pub use counters::FrameworkCounters;
 pub use framework::{Connection, Framework, FrameworkState};
 pub use history::{Bounded, RecentIds};
 pub use offer::Offer;
+pub(crate) use operation::Claim;
+pub use operation::{Operation, OperationUuid, ResourceProvider};
 pub use task::{Task, is_terminal};

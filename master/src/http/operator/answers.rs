@@ -7,6 +7,7 @@ use mesos_proto::v0::maintenance::{ClusterStatus, Schedule};
 use mesos_proto::v0::master::Response;
 use mesos_proto::v0::master::call::Type;
 use mesos_proto::v0::master::response::get_agents::Agent as AgentAnswer;
+use mesos_proto::v0::master::response::get_agents::agent::ResourceProvider as ProviderAnswer;
 use mesos_proto::v0::master::response::get_executors::Executor;
 use mesos_proto::v0::master::response::get_frameworks::Framework as FrameworkAnswer;
 use mesos_proto::v0::master::response::{
@@ -85,7 +86,9 @@ pub fn answer(kind: Type, view: &View<'_>, identity: &Identity) -> Option<Respon
 fn nothing_set(kind: Type, core: &Master, mut response: Response) -> Option<Response> {
     let answered = match kind {
         Type::GET_OPERATIONS => {
-            response.get_operations.mut_or_insert_default();
+            let answer = response.get_operations.mut_or_insert_default();
+            let operations = core.agents().values().flat_map(|agent| agent.operations().values());
+            answer.operations = operations.map(|operation| operation.message().clone()).collect();
             AnswerType::GET_OPERATIONS
         }
         Type::GET_QUOTA => {
@@ -169,6 +172,13 @@ pub fn agent_answer(view: &View<'_>, own: &Agent) -> AgentAnswer {
     answer.allocated_resources = endpoint_form(&agent::used(own));
     answer.offered_resources = endpoint_form(&view.offered_of(own));
     answer.capabilities = own.capabilities().to_proto();
+    let providers = own.resource_providers().values().map(|own| {
+        let mut provider = ProviderAnswer::new();
+        provider.resource_provider_info = MessageField::some(own.info().clone());
+        provider.total_resources = endpoint_form(own.total());
+        provider
+    });
+    answer.resource_providers = providers.collect();
     answer
 }
 

@@ -25,8 +25,8 @@ use mesos_proto::v1;
 use protobuf::Message as _;
 
 use super::mutation::principal_of;
-use super::recovering;
 use super::render::View;
+use super::{operations, recovering};
 use crate::process::MasterProcess;
 
 /// A call with the encoding that its answer shall have.
@@ -80,7 +80,7 @@ fn change(call: &Call) -> Option<OperatorCall> {
         },
         Type::SET_QUOTA => OperatorCall::SetQuota(Box::new((*call.set_quota.quota_request).clone())),
         Type::REMOVE_QUOTA => OperatorCall::RemoveQuota(call.remove_quota.role().to_owned()),
-        _ => return None,
+        _ => return operations::of_call(call),
     })
 }
 

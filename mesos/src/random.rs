@@ -1,4 +1,4 @@
-//! The agent's only source of random choices, seeded from its configuration.
+//! What cores draw their choices and ids from: a sequence that depends on nothing but its seed.
 
 use std::time::Duration;
 
