@@ -86,10 +86,17 @@ fn carry_out(write: &CheckpointWrite) -> io::Result<()> {
             bytes,
             durability,
         } => replace_file(path, bytes, *durability),
-        CheckpointWrite::Append { path, bytes } => append(path, bytes),
+        CheckpointWrite::Append {
+            path,
+            bytes,
+            durability,
+        } => append(path, bytes, *durability),
         CheckpointWrite::Symlink { link, target } => replace_symlink(link, target),
         CheckpointWrite::Rename { from, to } => fs::rename(from, to),
         CheckpointWrite::Remove { path } => remove(path),
+        CheckpointWrite::MakeVolume { path } => fs::create_dir_all(path),
+        CheckpointWrite::RemoveVolume { path, is_mount: false } => remove(path),
+        CheckpointWrite::RemoveVolume { path, is_mount: true } => empty(path),
         CheckpointWrite::Sandbox { path, .. } => make_sandbox(path),
     }
 }
@@ -127,14 +134,14 @@ fn replace_file(path: &Path, bytes: &[u8], durability: Durability) -> io::Result
     written
 }
 
-fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn append(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     fs::create_dir_all(parent(path)?)?;
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o644)
-        .open(path)?
-        .write_all(bytes)
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
+    file.write_all(bytes)?;
+    match durability {
+        Durability::Synced => file.sync_all(),
+        Durability::Written => Ok(()),
+    }
 }
 
 fn replace_symlink(link: &Path, target: &Path) -> io::Result<()> {
@@ -155,6 +162,18 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Removes everything in a folder, and keeps the folder.
+fn empty(path: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        remove(&entry?.path())?;
+    }
+    Ok(())
 }
 
 fn make_sandbox(path: &Path) -> io::Result<()> {
@@ -207,6 +226,7 @@ mod tests {
         let append = |bytes: &[u8]| CheckpointWrite::Append {
             path: log.clone(),
             bytes: bytes.to_vec(),
+            durability: Durability::Synced,
         };
         let point = |target: &str| CheckpointWrite::Symlink {
             link: link.clone(),
@@ -218,6 +238,28 @@ mod tests {
         let gone = CheckpointWrite::Remove { path: link.clone() };
         write_all(&[gone.clone(), gone]).expect("removed twice");
         assert!(fs::symlink_metadata(&link).is_err());
+    }
+
+    #[test]
+    fn volumes_are_made_once_removed_whole_and_emptied_where_a_disk_is_mounted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (volume, mount) = (folder.path().join("volumes/roles/ops/v"), folder.path().join("mnt"));
+        let make = |path: &Path| CheckpointWrite::MakeVolume { path: path.to_owned() };
+        let destroy = |path: &Path, is_mount: bool| CheckpointWrite::RemoveVolume {
+            path: path.to_owned(),
+            is_mount,
+        };
+        write_all(&[make(&volume), make(&mount)]).expect("made");
+        for path in [&volume, &mount] {
+            fs::create_dir_all(path.join("deep/deeper")).expect("made");
+            fs::write(path.join("deep/file"), b"data").expect("written");
+        }
+        write_all(&[make(&volume)]).expect("there already");
+        assert!(volume.join("deep/file").exists());
+        write_all(&[destroy(&volume, false), destroy(&mount, true)]).expect("removed");
+        assert!(!volume.exists());
+        assert_eq!(fs::read_dir(&mount).expect("it stays").count(), 0);
+        write_all(&[destroy(&volume, false), destroy(&mount, true)]).expect("removed before");
     }
 
     #[test]

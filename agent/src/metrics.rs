@@ -11,7 +11,7 @@ use mesos_agent_core::{Agent, AgentState, Counters, Executor, ExecutorState, Fra
 use mesos_containerizer::ContainerizerError;
 use mesos_proto::v0::mesos::TaskState;
 
-use crate::http::state::{allocated, total};
+use crate::http::state::allocated;
 use crate::process::AgentProcess;
 
 /// Name of the source.
@@ -167,7 +167,7 @@ fn gauges(core: &Agent, now: Time, add: &mut impl FnMut(String, Sample)) {
 }
 
 fn amounts(core: &Agent, name: &str, add: &mut impl FnMut(String, Sample)) {
-    let (total, used) = (total(core), allocated(core));
+    let (total, used) = (core.total_resources(), allocated(core));
     let mut three = |infix: &str, total: &Resources, used: &Resources| {
         let (total, used) = (total.get_scalar(name).to_f64(), used.get_scalar(name).to_f64());
         let share = if total > 0.0 { used / total } else { 0.0 };

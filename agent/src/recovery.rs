@@ -13,7 +13,8 @@ use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use mesos_agent_core::Strictness;
 use mesos_agent_core::paths::{Paths, RunPaths};
 use mesos_agent_core::recovery::{
-    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
+    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredOperation, RecoveredRun, RecoveredState,
+    RecoveredTask,
 };
 use mesos_proto::internal::slave::state::ResourceState;
 use mesos_proto::internal::wire::messages::StatusUpdateRecord;
@@ -63,14 +64,24 @@ pub fn recover(paths: &Paths, strictness: Strictness) -> Recovered<RecoveredStat
         errors: 0,
     };
     let resources = reader.resources()?;
+    let (resources, target, operations) = (resources.committed, resources.target, resources.operations);
     let rebooted = reader.rebooted()?;
     let agent = reader.agent()?;
     Ok(RecoveredState {
         agent,
         resources,
+        target,
+        operations,
         rebooted,
         errors: reader.errors,
     })
+}
+
+/// What the files under `meta/resources` say.
+struct Resources {
+    committed: Vec<pb::Resource>,
+    target: Option<Vec<pb::Resource>>,
+    operations: Vec<pb::Operation>,
 }
 
 struct Reader<'a> {
@@ -92,13 +103,50 @@ impl Reader<'_> {
         }
     }
 
-    fn resources(&mut self) -> Recovered<Vec<pb::Resource>> {
-        let state = read_message::<ResourceState>(&self.paths.resource_state());
-        if let Some(state) = self.forgive(state)? {
-            return Ok(state.resources);
+    /// Resources and operations; those of an agent older than operation feedback when there are no others.
+    fn resources(&mut self) -> Recovered<Resources> {
+        let committed = read_message::<ResourceState>(&self.paths.resource_state());
+        let committed = self.forgive(committed)?;
+        let target = read_message::<ResourceState>(&self.paths.resource_state_target());
+        let target = self.forgive(target)?;
+        if committed.is_none() && target.is_none() {
+            let committed = read_messages(&self.paths.resources_info()).map(Some);
+            let committed = self.forgive(committed)?.unwrap_or_default();
+            let target = read_list_if_there(&self.paths.resources_target());
+            let target = self.forgive(target)?;
+            return Ok(Resources {
+                committed,
+                target,
+                operations: Vec::new(),
+            });
         }
-        let list = read_messages(&self.paths.resources_info()).map(Some);
-        Ok(self.forgive(list)?.unwrap_or_default())
+        let newest = target.as_ref().or(committed.as_ref());
+        Ok(Resources {
+            operations: newest.map(|state| state.operations.clone()).unwrap_or_default(),
+            committed: committed.map(|state| state.resources).unwrap_or_default(),
+            target: target.map(|state| state.resources),
+        })
+    }
+
+    fn operation_logs(&mut self, agent: &AgentId) -> Recovered<Vec<RecoveredOperation>> {
+        let mut logs = Vec::new();
+        for name in list(&self.paths.operations(agent))? {
+            let Ok(operation_uuid) = name.parse() else {
+                let path = self.paths.operations(agent).join(name);
+                let reason = "its name is no UUID".to_owned();
+                self.forgive::<()>(Err(RecoveryError::Damaged { path, reason }))?;
+                continue;
+            };
+            let records = read_log(&self.paths.operation_updates(agent, &operation_uuid));
+            let log = records.map(|records| {
+                Some(RecoveredOperation {
+                    operation_uuid,
+                    records,
+                })
+            });
+            logs.extend(self.forgive(log)?);
+        }
+        Ok(logs)
     }
 
     fn rebooted(&mut self) -> Recovered<bool> {
@@ -133,6 +181,7 @@ impl Reader<'_> {
         };
         let drain_config = read_message(&self.paths.drain_config(&id));
         let drain_config = self.forgive(drain_config)?;
+        let operation_logs = self.operation_logs(&id)?;
         let mut frameworks = Vec::new();
         for name in list(&self.paths.agent_meta(&id).join("frameworks"))? {
             let framework = self.framework(&id, &FrameworkId::new(name));
@@ -142,6 +191,7 @@ impl Reader<'_> {
             info,
             frameworks,
             drain_config,
+            operation_logs,
         }))
     }
 
@@ -258,6 +308,12 @@ fn read_text(path: &Path) -> Recovered<Option<String>> {
 /// The only message of a file; absent when there is no file or, after a crash, an empty one.
 fn read_message<M: Message>(path: &Path) -> Recovered<Option<M>> {
     Ok(read_messages(path)?.into_iter().next())
+}
+
+/// The messages of a file that says something by being there; an empty one is as good as none.
+fn read_list_if_there<M: Message>(path: &Path) -> Recovered<Option<Vec<M>>> {
+    let there = read(path)?.is_some_and(|bytes| !bytes.is_empty());
+    if there { read_messages(path).map(Some) } else { Ok(None) }
 }
 
 fn read_messages<M: Message>(path: &Path) -> Recovered<Vec<M>> {

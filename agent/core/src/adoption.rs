@@ -17,12 +17,13 @@ use crate::effect::{Effect, ShutdownReason};
 use crate::executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState, PendingTermination};
 use crate::framework::Framework;
 use crate::input::{AgentTimer, ContainerTermination};
+use crate::operations::RecoveredResources;
 use crate::outbox::When;
 use crate::recovery::{
     RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
 };
 use crate::resource_format::upgrade;
-use crate::status_update_stream::{StreamKey, is_terminal};
+use crate::status_update_stream::{StreamKey, is_terminal, log_records};
 
 /// Whether the agent may go on with what it checkpointed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +40,27 @@ impl Agent {
             return;
         }
         self.counters.recovery_errors += u64::try_from(state.errors).unwrap_or(u64::MAX);
-        self.checkpointed_resources = state.resources;
-        upgrade(&mut self.checkpointed_resources);
-        if let Some(agent) = state.agent
+        let mut agent = state.agent;
+        let operation_logs = agent.as_mut().map(|agent| std::mem::take(&mut agent.operation_logs));
+        if let Some(agent) = agent
             && self.adopt_agent(agent) == Adoption::Refused
         {
             return;
         }
+        let resources = RecoveredResources {
+            committed: state.resources,
+            target: state.target,
+            operations: state.operations,
+        };
+        if let Err(misfits) = self.recover_resources(resources) {
+            self.refuse_to_start(format!(
+                "the agent has the reservations and volumes {misfits}, which its resources {} have no room for; give it \
+                 larger resources",
+                self.base_resources()
+            ));
+            return;
+        }
+        self.recover_operations(operation_logs.unwrap_or_default());
         if state.rebooted {
             self.end_executors_of_earlier_boot();
         }
@@ -69,10 +84,7 @@ impl Agent {
                  new agent",
                 link.display()
             );
-            self.emit(Effect::Shutdown {
-                reason: ShutdownReason::Failed { message },
-            });
-            self.state = AgentState::Terminating;
+            self.refuse_to_start(message);
             return Adoption::Refused;
         }
         self.info.id = agent.info.id;
@@ -82,6 +94,14 @@ impl Agent {
             self.adopt_framework(framework);
         }
         Adoption::Done
+    }
+
+    /// Ends the agent before it has begun.
+    fn refuse_to_start(&mut self, message: String) {
+        self.emit(Effect::Shutdown {
+            reason: ShutdownReason::Failed { message },
+        });
+        self.state = AgentState::Terminating;
     }
 
     /// What of resources and attributes differs from the checkpointed description (`--reconfiguration_policy=equal`).
@@ -137,7 +157,7 @@ impl Agent {
                     framework_id: framework_id.clone(),
                     task_id: task.id,
                 };
-                self.streams.remember(&key, &task.records);
+                self.streams.remember(&key, &log_records(&task.records));
             }
         }
         upgrade(&mut info.resources);
@@ -207,10 +227,10 @@ impl Agent {
             task_id: task_id.clone(),
         };
         if run_completed {
-            self.streams.remember(&key, &recovered.records);
+            self.streams.remember(&key, &log_records(&recovered.records));
         } else {
-            self.streams
-                .replay(&key, &recovered.records, executor.paths.task_updates(&task_id));
+            let log = executor.paths.task_updates(&task_id);
+            self.streams.replay(&key, &log_records(&recovered.records), log);
         }
     }
 
@@ -308,6 +328,7 @@ impl Agent {
         }
         self.state = AgentState::Disconnected;
         self.kill_for_drain();
+        self.end_drain_if_done();
         self.start_registration();
     }
 

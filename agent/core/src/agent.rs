@@ -8,6 +8,7 @@ use libprocess_types::{Time, Upid};
 use mesos::Message;
 use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use mesos::random::Random;
+use mesos::resources::Resources;
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use tracing::error;
@@ -18,6 +19,7 @@ use crate::effect::{CheckpointWrite, Effect, ShutdownReason};
 use crate::executor::{Executor, ExecutorKey};
 use crate::framework::Framework;
 use crate::input::{AgentTimer, Input};
+use crate::operations::{Operations, checked_resources};
 use crate::outbox::{Outbox, When};
 use crate::paths::Paths;
 use crate::resource_format::upgrade;
@@ -53,7 +55,11 @@ pub struct Agent {
     pub(crate) registration_bound: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) resource_version: [u8; 16],
-    pub(crate) checkpointed_resources: Vec<pb::Resource>,
+    /// What it has, dynamic reservations and volumes included.
+    pub(crate) total: Resources,
+    /// What of it stands in the committed checkpoint.
+    pub(crate) checkpointed_resources: Resources,
+    pub(crate) operations: Operations,
     pub(crate) frameworks: IndexMap<FrameworkId, Framework>,
     pub(crate) completed_frameworks: VecDeque<Framework>,
     pub(crate) streams: StatusUpdateStreams,
@@ -81,12 +87,14 @@ impl Agent {
             now,
             started: now,
             state: AgentState::Recovering,
-            info,
             id: None,
             master: None,
             registration_bound: config.registration_backoff_factor * 2,
             ping_timeout: Duration::from_secs(75),
-            checkpointed_resources: Vec::new(),
+            total: checked_resources(&info.resources),
+            info,
+            checkpointed_resources: Resources::new(),
+            operations: Operations::default(),
             frameworks: IndexMap::new(),
             completed_frameworks: VecDeque::new(),
             streams: StatusUpdateStreams::default(),
@@ -150,6 +158,9 @@ impl Agent {
             AgentTimer::ExecutorHeartbeat { stream } => self.send_executor_heartbeat(stream),
             AgentTimer::ExecutorReregistration => self.executor_reregistration_timed_out(),
             AgentTimer::ExecutorReconnectRetry => self.reconnect_again(),
+            AgentTimer::OperationStatusRetry { operation_uuid } => {
+                self.operation_status_unacknowledged(&operation_uuid);
+            }
             AgentTimer::StatusUpdateRetry { framework_id, task_id } => {
                 self.status_update_unacknowledged(framework_id, task_id);
             }
@@ -243,7 +254,7 @@ impl Agent {
 
     /// Dynamic reservations and persistent volumes.
     #[must_use]
-    pub fn checkpointed_resources(&self) -> &[pb::Resource] {
+    pub const fn checkpointed_resources(&self) -> &Resources {
         &self.checkpointed_resources
     }
 

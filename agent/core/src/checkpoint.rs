@@ -36,6 +36,15 @@ pub(crate) fn message_file<M: Message>(path: PathBuf, message: &M) -> Checkpoint
     }
 }
 
+/// A file that holds one message and survives the host.
+pub(crate) fn synced_message_file<M: Message>(path: PathBuf, message: &M) -> CheckpointWrite {
+    CheckpointWrite::File {
+        path,
+        bytes: frame(message),
+        durability: Durability::Synced,
+    }
+}
+
 /// A file that holds a list of messages.
 pub(crate) fn message_list_file<M: Message>(path: PathBuf, messages: &[M]) -> CheckpointWrite {
     let bytes = messages.iter().flat_map(|message| frame(message)).collect();
@@ -65,6 +74,16 @@ pub(crate) fn record<M: Message>(path: PathBuf, message: &M) -> CheckpointWrite 
     CheckpointWrite::Append {
         path,
         bytes: frame(message),
+        durability: Durability::Written,
+    }
+}
+
+/// A record at the end of a log that survives the host.
+pub(crate) fn synced_record<M: Message>(path: PathBuf, message: &M) -> CheckpointWrite {
+    CheckpointWrite::Append {
+        path,
+        bytes: frame(message),
+        durability: Durability::Synced,
     }
 }
 

@@ -41,6 +41,8 @@ pub enum CheckpointWrite {
         path: PathBuf,
         /// The record, framing included.
         bytes: Vec<u8>,
+        /// When the write counts as done.
+        durability: Durability,
     },
     /// Makes a symbolic link, replacing an older one.
     Symlink {
@@ -61,6 +63,18 @@ pub enum CheckpointWrite {
         /// What goes.
         path: PathBuf,
     },
+    /// Makes the folder of a persistent volume, mode 0755; one that is there keeps its content.
+    MakeVolume {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Removes all data of a persistent volume; a folder that is missing is no error.
+    RemoveVolume {
+        /// The folder.
+        path: PathBuf,
+        /// The folder itself stays: it is where a disk is mounted.
+        is_mount: bool,
+    },
     /// Makes a sandbox: mode 0750, owned by `user` when given.
     Sandbox {
         /// The directory.
@@ -78,6 +92,8 @@ impl CheckpointWrite {
             Self::File { path, .. }
             | Self::Append { path, .. }
             | Self::Remove { path }
+            | Self::MakeVolume { path }
+            | Self::RemoveVolume { path, .. }
             | Self::Sandbox { path, .. } => path,
             Self::Symlink { link, .. } => link,
             Self::Rename { to, .. } => to,

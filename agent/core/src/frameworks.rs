@@ -68,7 +68,7 @@ impl Agent {
         };
         info!(framework_id = %id, "a framework has no work here any more");
         if framework.state == FrameworkState::Terminating {
-            for key in self.streams.drop_framework(id) {
+            for key in self.streams.drop_where(|key| key.framework_id == *id) {
                 self.cancel_timer(retry_timer(&key));
             }
         }
@@ -185,6 +185,7 @@ impl Agent {
         self.cancel_timer(AgentTimer::Registration);
         self.cancel_timer(AgentTimer::PingTimeout);
         self.pause_status_updates();
+        self.pause_operation_statuses();
         let ids: Vec<_> = self.frameworks.keys().cloned().collect();
         if ids.is_empty() {
             self.stop_if_done();
@@ -212,7 +213,7 @@ impl Agent {
             return;
         }
         let Some(agent) = self.id.clone() else { return };
-        if self.frameworks.is_empty() {
+        if self.frameworks.is_empty() && self.operations.is_empty() {
             info!("nothing to drain");
             return;
         }
@@ -238,8 +239,8 @@ impl Agent {
         }
     }
 
-    fn end_drain_if_done(&mut self) {
-        if self.drain_config.is_none() || !self.frameworks.is_empty() {
+    pub(crate) fn end_drain_if_done(&mut self) {
+        if self.drain_config.is_none() || !self.frameworks.is_empty() || !self.operations.is_empty() {
             return;
         }
         debug!("the agent is drained");

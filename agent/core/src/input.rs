@@ -10,6 +10,7 @@ use libprocess_types::Upid;
 use mesos::Message;
 use mesos_proto::v0::executor;
 use mesos_proto::v0::mesos as pb;
+use uuid::Uuid;
 
 use crate::recovery::RecoveredState;
 use mesos::ids::{ContainerId, FrameworkId, TaskId};
@@ -54,6 +55,11 @@ pub enum AgentTimer {
     ExecutorReregistration,
     /// Recovered libprocess executors are asked again to come back.
     ExecutorReconnectRetry,
+    /// The status of an operation was not acknowledged in time.
+    OperationStatusRetry {
+        /// The operation.
+        operation_uuid: Uuid,
+    },
     /// A status update was not acknowledged in time.
     StatusUpdateRetry {
         /// The task's framework.

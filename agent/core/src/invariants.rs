@@ -119,7 +119,9 @@ fn check_executor(executor: &Executor, framework: FrameworkState) -> Result<(), 
 /// Sums of scalars by name, in thousandths.
 pub(crate) fn scalars<'a>(resources: impl Iterator<Item = &'a pb::Resource>) -> BTreeMap<String, i64> {
     let mut sums = BTreeMap::new();
-    for resource in resources.filter(|resource| resource.scalar.is_some()) {
+    // Shared volumes are used by many at once, and revocable resources are not among what the agent has.
+    let counted = resources.filter(|resource| resource.shared.is_none() && resource.revocable.is_none());
+    for resource in counted.filter(|resource| resource.scalar.is_some()) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "amounts on one machine are far below the limits"

@@ -32,6 +32,7 @@ pub mod status_update_stream;
 mod status_updates;
 pub mod tasks;
 mod termination;
+pub mod update_streams;
 
 pub use agent::{Agent, AgentState};
 pub use config::{AgentConfig, RecoverMode, Strictness};

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 use mesos::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 
 /// The paths of one work directory.
@@ -110,6 +112,24 @@ impl Paths {
     #[must_use]
     pub fn framework_sandboxes(&self, agent: &AgentId, framework: &FrameworkId) -> PathBuf {
         self.agent_sandboxes(agent).join("frameworks").join(framework.as_str())
+    }
+
+    /// `WORK/meta/slaves/ID/operations`
+    #[must_use]
+    pub fn operations(&self, agent: &AgentId) -> PathBuf {
+        self.agent_meta(agent).join("operations")
+    }
+
+    /// `WORK/meta/slaves/ID/operations/UUID`
+    #[must_use]
+    pub fn operation(&self, agent: &AgentId, operation: &Uuid) -> PathBuf {
+        self.operations(agent).join(operation.hyphenated().to_string())
+    }
+
+    /// `.../UUID/operation.updates`, log.
+    #[must_use]
+    pub fn operation_updates(&self, agent: &AgentId, operation: &Uuid) -> PathBuf {
+        self.operation(agent, operation).join("operation.updates")
     }
 
     /// `.../FW/framework.info`, message.

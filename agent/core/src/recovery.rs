@@ -3,6 +3,8 @@
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 
+use uuid::Uuid;
+
 use libprocess_types::Upid;
 use mesos::ids::{ContainerId, ExecutorId, TaskId};
 
@@ -14,6 +16,10 @@ pub struct RecoveredState {
     pub agent: Option<RecoveredAgent>,
     /// Committed checkpointed resources, in any reservation format.
     pub resources: Vec<pb::Resource>,
+    /// What the resources were being changed to when the earlier life ended, if they were.
+    pub target: Option<Vec<pb::Resource>>,
+    /// Operations that stand with the target, or with the committed resources when there is no target.
+    pub operations: Vec<pb::Operation>,
     /// The host was started anew since: no executor can run any more. Set when `boot_id` differs.
     pub rebooted: bool,
     /// Errors that were passed over; only when recovery is lenient.
@@ -29,6 +35,17 @@ pub struct RecoveredAgent {
     pub frameworks: Vec<RecoveredFramework>,
     /// `drain.config`, when there is one.
     pub drain_config: Option<pb::DrainConfig>,
+    /// The logs of operations; their operations stand in [`RecoveredState::operations`], or are done.
+    pub operation_logs: Vec<RecoveredOperation>,
+}
+
+/// The statuses of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecoveredOperation {
+    /// The folder's name.
+    pub operation_uuid: Uuid,
+    /// The records of `operation.updates`, oldest first, without a torn tail; none when the agent died before the first.
+    pub records: Vec<internal::UpdateOperationStatusRecord>,
 }
 
 /// A checkpointed framework.

@@ -63,6 +63,7 @@ impl Agent {
         self.cancel_timer(AgentTimer::Registration);
         self.cancel_timer(AgentTimer::PingTimeout);
         self.pause_status_updates();
+        self.pause_operation_statuses();
     }
 
     /// Asks for the leading master anew: the known one does not know this agent any more.
@@ -106,7 +107,7 @@ impl Agent {
     fn register_message(&self) -> internal::RegisterSlaveMessage {
         let mut message = internal::RegisterSlaveMessage::new();
         message.slave = MessageField::some(downgraded_agent(&self.info));
-        message.checkpointed_resources.clone_from(&self.checkpointed_resources);
+        message.checkpointed_resources = self.checkpointed_resources.to_protobuf();
         downgrade(&mut message.checkpointed_resources);
         message.set_version(self.config.version.clone());
         message.agent_capabilities = self.capabilities();
@@ -117,7 +118,7 @@ impl Agent {
     fn reregister_message(&self) -> internal::ReregisterSlaveMessage {
         let mut message = internal::ReregisterSlaveMessage::new();
         message.slave = MessageField::some(downgraded_agent(&self.info));
-        message.checkpointed_resources.clone_from(&self.checkpointed_resources);
+        message.checkpointed_resources = self.checkpointed_resources.to_protobuf();
         downgrade(&mut message.checkpointed_resources);
         message.set_version(self.config.version.clone());
         message.agent_capabilities = self.capabilities();
@@ -231,6 +232,7 @@ impl Agent {
         self.set_timer(AgentTimer::PingTimeout, self.ping_timeout);
         self.send_agent_update();
         self.resume_status_updates();
+        self.resume_operation_statuses();
     }
 
     /// Tells the master what may have changed between recovery and registration.
@@ -241,7 +243,7 @@ impl Agent {
         let mut message = internal::UpdateSlaveMessage::new();
         message.slave_id = MessageField::some(id.to_proto());
         message.set_update_oversubscribed_resources(false);
-        message.operations = MessageField::some(internal::update_slave_message::Operations::new());
+        message.operations.mut_or_insert_default().operations = self.operations().cloned().collect();
         message.resource_version_uuid = MessageField::some(self.resource_version_uuid());
         message.resource_providers = MessageField::some(internal::update_slave_message::ResourceProviders::new());
         self.send(When::Held, &master, message);

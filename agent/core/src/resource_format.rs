@@ -119,13 +119,6 @@ pub(crate) fn allocation_role(resources: &[pb::Resource]) -> Option<&str> {
         .find_map(|resource| resource.allocation_info.as_ref()?.role.as_deref())
 }
 
-/// The resource lives on in the agent's checkpoints: it is dynamically reserved or a persistent volume.
-pub(crate) fn needs_checkpointing(resource: &pb::Resource) -> bool {
-    let dynamic = |reservation: &pb::resource::ReservationInfo| reservation.type_() == ReservationType::DYNAMIC;
-    let persistent = resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some());
-    persistent || resource.reservations.last().is_some_and(dynamic)
-}
-
 /// A scalar resource allocated to `role`.
 pub(crate) fn scalar(name: &str, value: f64, role: Option<&str>) -> pb::Resource {
     let mut resource = pb::Resource::new();
@@ -182,7 +175,6 @@ mod tests {
         let mut list = vec![refined.clone()];
         downgrade(&mut list);
         assert_eq!(list[0], refined);
-        assert!(needs_checkpointing(&refined));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Source: shared facts, `messages_flow.tsv` (RunTask), `task_reasons.tsv`, `pitfalls.md` D5, D19 and D21.
 
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use mesos::resources::Resource;
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use pb::task_status::Reason;
@@ -22,9 +23,8 @@ use crate::executor::{Executor, ExecutorKey, ExecutorState};
 use crate::framework::{Framework, FrameworkState};
 use crate::invariants::scalars;
 use crate::outbox::When;
-use crate::resource_format::{inject_allocation, needs_checkpointing, only_role, upgrade};
+use crate::resource_format::{inject_allocation, only_role, upgrade};
 use crate::status_updates::TaskReport;
-use crate::tasks::same_resource;
 
 /// A checked launch: one task, or a group that lives and dies together.
 #[derive(Clone, Debug)]
@@ -227,7 +227,7 @@ impl Agent {
         self.check_resource_versions(launch)?;
         let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
         for resource in of_tasks.chain(&launch.executor.resources) {
-            if needs_checkpointing(resource) && !self.has_checkpointed(resource) {
+            if !self.has_checkpointed(resource) {
                 let message = format!(
                     "the agent does not know the reserved or persistent '{}'",
                     resource.name()
@@ -248,9 +248,7 @@ impl Agent {
         let brings_executor = !launch.generated_for_command_task && self.executor_by(&key).is_none();
         let of_executor = launch.executor.resources.iter().filter(|_| brings_executor);
         let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
-        let wanted = of_tasks
-            .chain(of_executor)
-            .filter(|resource| resource.revocable.is_none());
+        let wanted = of_tasks.chain(of_executor);
         let (total, used) = (scalars(self.info.resources.iter()), self.used_scalars());
         for (name, amount) in scalars(wanted) {
             let left = total.get(&name).copied().unwrap_or_default() - used.get(&name).copied().unwrap_or_default();
@@ -284,10 +282,13 @@ impl Agent {
         }
     }
 
+    /// Whether a reservation or volume is there; resources without one always are.
     fn has_checkpointed(&self, resource: &pb::Resource) -> bool {
-        self.checkpointed_resources
-            .iter()
-            .any(|known| same_resource(known, resource))
+        // What cannot be read was refused before; it is not known in any case.
+        Resource::from_protobuf(resource).is_ok_and(|resource| {
+            let resource = resource.with_allocation(None);
+            !resource.needs_checkpointing() || self.total.contains_resource(&resource)
+        })
     }
 
     /// Whether the executor is there, or not there, as the master believes.

@@ -25,7 +25,8 @@ use crate::executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState};
 use crate::framework::{FrameworkState, is_partition_aware};
 use crate::input::AgentTimer;
 use crate::outbox::When;
-use crate::status_update_stream::{RETRY_MIN, Received, StreamKey, is_terminal};
+use crate::status_update_stream::{RETRY_MIN, StreamKey, is_terminal};
+use crate::update_streams::Received;
 
 /// Who reports a task's state, and thus who is to be told that the report is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -333,7 +334,7 @@ impl Agent {
 
     /// The master may have dropped updates while the framework was away.
     pub(crate) fn resend_status_updates(&mut self, framework: &FrameworkId) {
-        let heads = self.streams.resend_framework(framework);
+        let heads = self.streams.resend_where(|key| key.framework_id == *framework);
         self.send_heads(heads);
     }
 

@@ -31,12 +31,3 @@ pub fn task_from_info(info: &pb::TaskInfo, framework: &FrameworkId) -> pb::Task 
     task.user = own_user.or_else(|| executor_command().and_then(command_user));
     task
 }
-
-/// Whether two resources are the same reservation or volume, whatever their allocation and amount.
-pub(crate) fn same_resource(known: &pb::Resource, used: &pb::Resource) -> bool {
-    let volume = |resource: &pb::Resource| {
-        let persistence = resource.disk.as_ref().and_then(|disk| disk.persistence.as_ref());
-        persistence.map(|persistence| persistence.id().to_owned())
-    };
-    known.name() == used.name() && known.reservations == used.reservations && volume(known) == volume(used)
-}

@@ -73,16 +73,21 @@ struct Replay {
 
 impl Replay {
     fn new() -> Option<Self> {
-        let mut config = AgentConfig::new(upid(AGENT), recorded_info()?, "/w".into());
+        Some(Self::of(recorded_info()?))
+    }
+
+    /// An agent with this description.
+    fn of(info: pb::SlaveInfo) -> Self {
+        let mut config = AgentConfig::new(upid(AGENT), info, "/w".into());
         config.version = "1.12.0".to_owned();
         let mut bench = Bench::new(config);
         bench.step(Input::Recovered(Box::default()));
-        Some(Self {
+        Self {
             bench,
             ours: Sequences::new(),
             original: Sequences::new(),
             launches_seen: 0,
-        })
+        }
     }
 
     /// Registers where the recording begins with a registered agent.
@@ -120,7 +125,7 @@ impl Replay {
 
     fn play(&mut self, recorded: Recorded) {
         if recorded.to == AGENT {
-            let message = self.with_our_resource_version(recorded.message);
+            let message = self.with_our_uuids(recorded.message);
             self.step(Input::Message {
                 from: upid(&recorded.from),
                 message,
@@ -162,14 +167,28 @@ impl Replay {
         }
     }
 
-    fn with_our_resource_version(&self, mut message: Message) -> Message {
-        if let Message::RunTask(message) = &mut message {
-            for version in &mut message.resource_version_uuids {
-                version
-                    .uuid
-                    .mut_or_insert_default()
-                    .set_value(self.bench.agent.resource_version().to_vec());
+    /// The master answers to the resource version and the statuses of our agent.
+    fn with_our_uuids(&self, mut message: Message) -> Message {
+        let ours = |uuid: &mut MessageField<pb::UUID>, bytes: &[u8]| {
+            uuid.mut_or_insert_default().set_value(bytes.to_vec());
+        };
+        let version = self.bench.agent.resource_version();
+        match &mut message {
+            Message::RunTask(message) => {
+                for known in &mut message.resource_version_uuids {
+                    ours(&mut known.uuid, version);
+                }
             }
+            Message::ApplyOperation(message) => {
+                ours(&mut message.resource_version_uuid.mut_or_insert_default().uuid, version);
+            }
+            Message::AcknowledgeOperationStatus(message) => {
+                let mut operations = self.bench.agent.operations();
+                let operation = operations.find(|known| known.uuid == message.operation_uuid);
+                let status = &operation.expect("known").latest_status;
+                ours(&mut message.status_uuid, status.uuid.value());
+            }
+            _ => {}
         }
         message
     }
@@ -202,6 +221,7 @@ fn add(sequences: &mut Sequences, to: &str, message: Message) {
     let task = match &message {
         Message::StatusUpdate(message) => message.update.status.task_id.value().to_owned(),
         Message::StatusUpdateAcknowledgement(message) => message.task_id.value().to_owned(),
+        Message::UpdateOperationStatus(message) => format!("{:?}", message.operation_uuid.value()),
         _ => String::new(),
     };
     sequences
@@ -226,6 +246,11 @@ fn normalized(mut message: Message) -> Message {
         }
         Message::RegisterSlave(message) => message.resource_version_uuid = zero(),
         Message::UpdateSlave(message) => message.resource_version_uuid = zero(),
+        Message::UpdateOperationStatus(message) => {
+            assert_eq!(message.status, message.latest_status);
+            message.status.mut_or_insert_default().uuid = zero();
+            message.latest_status.mut_or_insert_default().uuid = zero();
+        }
         Message::ReregisterSlave(message) => {
             message.resource_version_uuid = zero();
             let archived = message
@@ -251,9 +276,12 @@ fn normalize_status(status: &mut pb::TaskStatus) {
 
 /// Plays a recording that begins with a registered agent.
 fn replay_registered(name: &str) {
-    let (Some(mut replay), Some(messages)) = (Replay::new(), recording(name)) else {
-        return;
-    };
+    if let (Some(replay), Some(messages)) = (Replay::new(), recording(name)) {
+        play_registered(replay, messages);
+    }
+}
+
+fn play_registered(mut replay: Replay, messages: Vec<Recorded>) {
     let agent = messages.iter().find_map(|recorded| match &recorded.message {
         Message::RunTask(message) => Some(message.task.slave_id.value().to_owned()),
         _ => None,
@@ -295,6 +323,21 @@ fn a_command_task() {
 #[test]
 fn command_tasks_side_by_side() {
     replay_registered("w6_no_executor.jsonl");
+}
+
+#[test]
+fn tasks_with_persistent_volumes_of_which_some_are_shared() {
+    let Some(mut messages) = recording("w14_persistent_volume.jsonl") else {
+        return;
+    };
+    let info = messages.iter().find_map(|recorded| match &recorded.message {
+        Message::ExecutorRegistered(message) => message.slave_info.clone().into_option(),
+        _ => None,
+    });
+    let replay = Replay::of(info.expect("the agent's description"));
+    // By then the original's command executors had ended by themselves, which is not part of the recording.
+    messages.retain(|recorded| !matches!(recorded.message, Message::ShutdownFramework(_)));
+    play_registered(replay, messages);
 }
 
 #[test]

@@ -271,33 +271,3 @@ fn the_master_can_end_the_agent() {
     assert!(matches!(effects.last(), Some(Effect::Shutdown { .. })));
     assert_eq!(bench.receive(&master(), build::run_task("t1", Some("e1"), true)), []);
 }
-
-#[test]
-fn resources_are_kept_as_the_master_says_and_operations_are_refused() {
-    let mut bench = Bench::registered();
-    let mut reserved = build::scalar("cpus", 1.0, None);
-    let mut reservation = pb::resource::ReservationInfo::new();
-    reservation.set_type(pb::resource::reservation_info::Type::DYNAMIC);
-    reservation.set_role("r".to_owned());
-    reserved.reservations.push(reservation);
-    let mut message = internal::CheckpointResourcesMessage::new();
-    message.resources.push(reserved.clone());
-    bench.receive(&master(), message);
-    assert_eq!(bench.agent.checkpointed_resources(), [reserved.clone()]);
-    let state = bench.disk.read();
-    assert_eq!(state.resources[0].role(), "r");
-    let paths = bench.agent.paths();
-    let stored: mesos_proto::internal::slave::state::ResourceState =
-        bench.disk.message(&paths.resource_state()).expect("a state");
-    assert_eq!(stored.resources, [reserved]);
-    assert!(!bench.disk.files.contains_key(&paths.resources_target()));
-
-    let mut operation = internal::ApplyOperationMessage::new();
-    operation.operation_uuid.mut_or_insert_default().set_value(vec![1; 16]);
-    let effects = bench.receive(&master(), operation);
-    let [(_, Message::UpdateOperationStatus(answer))] = sends(&effects)[..] else {
-        panic!("{effects:?}")
-    };
-    assert_eq!(answer.status.state(), pb::OperationState::OPERATION_DROPPED);
-    assert!(answer.status.uuid.is_none());
-}

@@ -9,10 +9,9 @@ use libprocess::Upid;
 use libprocess::builtin::VersionInfo;
 use mesos::attributes::Attributes;
 use mesos::json::{ObjectWriter, write_object};
-use mesos::legacy_json::{sensible, summary, write_full};
-use mesos::resources::{ReservationKind, Resource, Resources};
+use mesos::legacy_json::{summary, write_full};
+use mesos::resources::{Resource, Resources};
 use mesos_agent_core::Agent;
-use mesos_proto::v0::mesos::resource::DiskInfo;
 
 use super::records::write_framework;
 
@@ -100,7 +99,7 @@ fn description(object: &mut ObjectWriter<'_>, agent: &Agent) {
 }
 
 fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
-    let total = total(agent);
+    let total = agent.total_resources();
     let allocated = allocated(agent);
     let reserved = |object: &mut ObjectWriter<'_>, key: &str, resources: &Resources| {
         object.object(key, |object| {
@@ -109,8 +108,8 @@ fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
             }
         });
     };
-    summary(object, "resources", &total);
-    reserved(object, "reserved_resources", &total);
+    summary(object, "resources", total);
+    reserved(object, "reserved_resources", total);
     summary(object, "unreserved_resources", &total.unreserved());
     object.object("reserved_resources_full", |object| {
         for (role, resources) in total.reservations() {
@@ -122,35 +121,6 @@ fn resources(object: &mut ObjectWriter<'_>, agent: &Agent) {
     });
     reserved(object, "reserved_resources_allocated", &allocated);
     summary(object, "unreserved_resources_allocated", &allocated.unreserved());
-}
-
-/// What the agent has, with its dynamic reservations and persistent volumes where they are carved from.
-#[must_use]
-pub fn total(agent: &Agent) -> Resources {
-    let mut total = sensible(&agent.info().resources);
-    for checkpointed in sensible(agent.checkpointed_resources()).iter() {
-        let mut bare = Resources::default();
-        bare.add_resource(without_operations(checkpointed));
-        if total.try_subtract(&bare).is_ok() {
-            total.add_resource(checkpointed.clone());
-        }
-    }
-    total
-}
-
-/// A resource as it was before anybody reserved it or made a volume of it.
-fn without_operations(resource: &Resource) -> Resource {
-    let fixed = resource.reservations().iter();
-    let fixed = fixed.filter(|reservation| reservation.kind == ReservationKind::Static);
-    let source = resource.disk().and_then(|disk| disk.source.as_ref()).map(|source| {
-        let mut disk = DiskInfo::new();
-        disk.source.mut_or_insert_default().clone_from(source);
-        disk
-    });
-    resource
-        .with_reservations(fixed.cloned().collect())
-        .with_disk(source)
-        .with_shared(false)
 }
 
 /// What executors and tasks hold.

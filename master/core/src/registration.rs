@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use libprocess_types::Upid;
 use mesos::capabilities::AgentCapabilities;
 use mesos::ids::AgentId;
+use mesos::resources::ResourceError;
 use mesos::resources::format::HasResources;
-use mesos::resources::{ReservationKind, ResourceError};
 use mesos::version::{MINIMUM_AGENT_VERSION, Version};
 use mesos_allocator::api::AgentInfo as AllocatorAgent;
 use mesos_proto::internal::wire::messages::{MasterSlaveConnection, RegisterSlaveMessage, SlaveRegisteredMessage};
@@ -241,28 +241,9 @@ pub(crate) fn describe(
 /// Puts checkpointed reservations and volumes in the place of the resources that they were made of. Ones that do not
 /// fit any more (the agent shrank) are left out.
 pub(crate) fn with_checkpointed(plain: &Resources, checkpointed: &Resources) -> Resources {
-    let mut total = plain.clone();
-    for resource in checkpointed.iter() {
-        let made: Resources = resource.clone().into();
-        let disk = resource.disk().and_then(|disk| {
-            let mut disk = disk.clone();
-            disk.persistence = protobuf::MessageField::none();
-            disk.volume = protobuf::MessageField::none();
-            (disk.source.is_some()).then_some(disk)
-        });
-        let origin = resource.with_disk(disk).with_shared(false);
-        let dynamic = origin
-            .reservations()
-            .iter()
-            .filter(|reservation| reservation.kind == ReservationKind::Dynamic)
-            .count();
-        let depth = origin.reservations().len() - dynamic;
-        let origin = origin.with_reservations(origin.reservations()[..depth].to_vec());
-        if total.try_subtract(&origin.into()).is_ok() {
-            total += &made;
-        } else {
-            tracing::warn!(%resource, "checkpointed resource does not fit the agent, left out");
-        }
+    let (total, misfits) = plain.with_checkpointed(checkpointed);
+    if !misfits.is_empty() {
+        tracing::warn!(resources = %misfits, "checkpointed resources do not fit the agent, left out");
     }
     total
 }

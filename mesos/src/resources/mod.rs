@@ -10,6 +10,7 @@
 
 mod apply;
 mod bag;
+mod checkpointed;
 mod display;
 mod error;
 mod find;
@@ -31,6 +32,7 @@ pub use apply::{
     ApplyError, Conversion, conversions, inject_allocation_into_operation, strip_allocation_from_operation,
 };
 pub use bag::{NotContained, Resources};
+pub use checkpointed::{VolumeFolder, VolumeFolderError};
 pub use error::ResourceError;
 pub use name::ResourceName;
 pub use parse::{command_line_names, parse_command_line};

@@ -10,8 +10,10 @@ use mesos_agent_core::CheckpointWrite;
 use mesos_agent_core::checkpoint::{read_log, read_record};
 use mesos_agent_core::paths::Paths;
 use mesos_agent_core::recovery::{
-    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
+    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredOperation, RecoveredRun, RecoveredState,
+    RecoveredTask,
 };
+use mesos_proto::internal::slave::state::ResourceState;
 
 /// Files, links and directories by path.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ impl Disk {
             CheckpointWrite::File { path, bytes, .. } => {
                 self.files.insert(path, bytes);
             }
-            CheckpointWrite::Append { path, bytes } => self.files.entry(path).or_default().extend(bytes),
+            CheckpointWrite::Append { path, bytes, .. } => self.files.entry(path).or_default().extend(bytes),
             CheckpointWrite::Symlink { link, target } => {
                 self.links.insert(link, target);
             }
@@ -42,7 +44,11 @@ impl Disk {
                 self.links.retain(|link, _| !link.starts_with(&path));
                 self.directories.retain(|directory| !directory.starts_with(&path));
             }
-            CheckpointWrite::Sandbox { path, .. } => {
+            CheckpointWrite::RemoveVolume { path, is_mount: false } => {
+                self.directories.remove(&path);
+            }
+            CheckpointWrite::RemoveVolume { is_mount: true, .. } => {}
+            CheckpointWrite::Sandbox { path, .. } | CheckpointWrite::MakeVolume { path } => {
                 self.directories.insert(path);
             }
         }
@@ -56,10 +62,32 @@ impl Disk {
     /// What a restarted agent reads.
     #[must_use]
     pub fn read(&self, paths: &Paths) -> RecoveredState {
+        let committed = self.message::<ResourceState>(&paths.resource_state());
+        let target = self.message::<ResourceState>(&paths.resource_state_target());
+        let operations = target
+            .as_ref()
+            .or(committed.as_ref())
+            .map(|state| state.operations.clone());
         RecoveredState {
             agent: self.read_agent(paths),
+            resources: committed.map(|state| state.resources).unwrap_or_default(),
+            target: target.map(|state| state.resources),
+            operations: operations.unwrap_or_default(),
             ..RecoveredState::default()
         }
+    }
+
+    fn read_operations(&self, paths: &Paths, agent: &AgentId) -> Vec<RecoveredOperation> {
+        let names = self.children(&paths.operations(agent));
+        let uuids = names.iter().filter_map(|name| name.parse().ok());
+        let read = uuids.map(|operation_uuid| RecoveredOperation {
+            operation_uuid,
+            records: self
+                .files
+                .get(&paths.operation_updates(agent, &operation_uuid))
+                .map_or_else(Vec::new, |bytes| read_log(bytes).0),
+        });
+        read.collect()
     }
 
     fn read_agent(&self, paths: &Paths) -> Option<RecoveredAgent> {
@@ -75,6 +103,7 @@ impl Disk {
             info,
             frameworks,
             drain_config: self.message(&paths.drain_config(&id)),
+            operation_logs: self.read_operations(paths, &id),
         })
     }
 

@@ -223,3 +223,71 @@ pub fn update_call(executor: &str, status: pb::TaskStatus) -> executor::Call {
     call.update.mut_or_insert_default().status = MessageField::some(status);
     call
 }
+
+/// Settings of an agent with disks: 1000 MB on the root disk, a PATH disk and two MOUNT disks.
+pub fn config_with_disks() -> AgentConfig {
+    let mut config = config();
+    let disk = |source: &str, size: u32| {
+        resource(&format!(
+            r#"{{"name":"disk","type":"SCALAR","scalar":{{"value":{size}}},"disk":{{"source":{source}}}}}"#
+        ))
+    };
+    config.info.resources.push(scalar("disk", 1000.0, None));
+    config
+        .info
+        .resources
+        .push(disk(r#"{"type":"PATH","path":{"root":"/data"}}"#, 500));
+    for root in ["/mnt/one", "/mnt/two"] {
+        let source = format!(r#"{{"type":"MOUNT","mount":{{"root":"{root}"}}}}"#);
+        config.info.resources.push(disk(&source, 200));
+    }
+    config
+}
+
+/// A resource as JSON.
+pub fn resource(json: &str) -> pb::Resource {
+    mesos::json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
+}
+
+/// A dynamic reservation of a quantity for the role `ops`.
+pub fn reserved(name: &str, value: u32) -> String {
+    format!(
+        r#"{{"name":"{name}","type":"SCALAR","scalar":{{"value":{value}}},
+        "reservations":[{{"type":"DYNAMIC","role":"ops","principal":"p"}}]}}"#
+    )
+}
+
+/// A persistent volume of the role `ops` on the root disk, or on the disk with `source`.
+pub fn volume(id: &str, size: u32, source: &str) -> String {
+    format!(
+        r#"{{"name":"disk","type":"SCALAR","scalar":{{"value":{size}}},
+        "reservations":[{{"type":"DYNAMIC","role":"ops","principal":"p"}}],
+        "disk":{{{source}"persistence":{{"id":"{id}","principal":"p"}},
+        "volume":{{"container_path":"data","mode":"RW"}}}}}}"#
+    )
+}
+
+/// An operation as the master sends it; its UUID is `uuid`, sixteen times.
+pub fn apply_operation(bench: &super::Bench, uuid: u8, operation: &str) -> internal::ApplyOperationMessage {
+    let mut message = internal::ApplyOperationMessage::new();
+    message.framework_id = framework_id();
+    let operation = mesos::json::from_str(operation).unwrap_or_else(|error| panic!("{error}: {operation}"));
+    message.operation_info = MessageField::some(operation);
+    message.operation_uuid.mut_or_insert_default().set_value(vec![uuid; 16]);
+    let version = message.resource_version_uuid.mut_or_insert_default();
+    version
+        .uuid
+        .mut_or_insert_default()
+        .set_value(bench.agent.resource_version().to_vec());
+    message
+}
+
+/// The acknowledgement of a status.
+pub fn acknowledge_operation(
+    update: &internal::UpdateOperationStatusMessage,
+) -> internal::AcknowledgeOperationStatusMessage {
+    let mut message = internal::AcknowledgeOperationStatusMessage::new();
+    message.operation_uuid.clone_from(&update.operation_uuid);
+    message.status_uuid.clone_from(&update.status.uuid);
+    message
+}

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use mesos::ids::{ContainerId, ExecutorId, TaskId};
 use mesos_agent_core::CheckpointWrite;
 use mesos_agent_core::recovery::{
-    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
+    RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredOperation, RecoveredRun, RecoveredState,
+    RecoveredTask,
 };
+use mesos_proto::internal::slave::state::ResourceState;
 use mesos_proto::v0::mesos as pb;
 
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,8 @@ pub struct Disk {
     pub files: BTreeMap<PathBuf, Vec<u8>>,
     pub links: BTreeMap<PathBuf, PathBuf>,
     pub sandboxes: BTreeMap<PathBuf, Option<String>>,
+    /// Folders of persistent volumes and what tasks wrote there.
+    pub volumes: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Disk {
@@ -23,7 +27,7 @@ impl Disk {
             CheckpointWrite::File { path, bytes, .. } => {
                 self.files.insert(path, bytes);
             }
-            CheckpointWrite::Append { path, bytes } => self.files.entry(path).or_default().extend(bytes),
+            CheckpointWrite::Append { path, bytes, .. } => self.files.entry(path).or_default().extend(bytes),
             CheckpointWrite::Symlink { link, target } => {
                 self.links.insert(link, target);
             }
@@ -32,6 +36,15 @@ impl Disk {
                 self.files.insert(to, bytes);
             }
             CheckpointWrite::Remove { path } => self.files.retain(|file, _| !file.starts_with(&path)),
+            CheckpointWrite::MakeVolume { path } => {
+                self.volumes.entry(path).or_default();
+            }
+            CheckpointWrite::RemoveVolume { path, is_mount } => {
+                self.volumes.remove(&path);
+                if is_mount {
+                    self.volumes.insert(path, Vec::new());
+                }
+            }
             CheckpointWrite::Sandbox { path, user } => {
                 self.sandboxes.insert(path, user);
             }
@@ -82,14 +95,32 @@ impl Disk {
                 info,
                 frameworks,
                 drain_config: self.message(&latest.join("drain.config")),
+                operation_logs: self.read_operations(&latest.join("operations")),
             })
         });
-        let resources = self.records(&meta.join("resources/resources.info"));
+        let state = |name: &str| self.message::<ResourceState>(&meta.join("resources").join(name));
+        let target = state("resources_and_operations.target");
+        let committed = state("resources_and_operations.state");
+        let operations = target
+            .as_ref()
+            .or(committed.as_ref())
+            .map(|state| state.operations.clone());
+        let older = || self.records(&meta.join("resources/resources.info"));
         RecoveredState {
             agent,
-            resources,
+            resources: committed.map_or_else(older, |state| state.resources),
+            target: target.map(|state| state.resources),
+            operations: operations.unwrap_or_default(),
             ..RecoveredState::default()
         }
+    }
+
+    fn read_operations(&self, path: &Path) -> Vec<RecoveredOperation> {
+        let read = self.children(path).into_iter().map(|name| RecoveredOperation {
+            operation_uuid: name.parse().expect("a UUID"),
+            records: self.records(&path.join(&name).join("operation.updates")),
+        });
+        read.collect()
     }
 
     fn read_framework(&self, path: &Path) -> RecoveredFramework {

@@ -12,8 +12,8 @@ use libprocess_types::{Time, Upid};
 use mesos::Message;
 use mesos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use mesos_agent_core::{
-    Agent, AgentConfig, AgentState, AgentTimer, ContainerLaunch, ContainerTermination, Effect, Executor,
-    ExecutorStreamId, Input, RequestId,
+    Agent, AgentConfig, AgentState, AgentTimer, CheckpointWrite, ContainerLaunch, ContainerTermination, Effect,
+    Executor, ExecutorStreamId, Input, RequestId,
 };
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::executor;
@@ -42,6 +42,8 @@ pub struct Bench {
     pub disk: Disk,
     pub timers: BTreeMap<AgentTimer, Time>,
     pub launches: Vec<ContainerLaunch>,
+    /// Everything that was written in this life, in order.
+    pub writes: Vec<CheckpointWrite>,
     next_request: u64,
 }
 
@@ -55,13 +57,19 @@ impl Bench {
             disk: Disk::default(),
             timers: BTreeMap::new(),
             launches: Vec::new(),
+            writes: Vec::new(),
             next_request: 0,
         }
     }
 
     /// An agent that is registered.
     pub fn registered() -> Self {
-        let mut bench = Self::new(build::config());
+        Self::registered_with(build::config())
+    }
+
+    /// An agent with these settings that is registered.
+    pub fn registered_with(config: AgentConfig) -> Self {
+        let mut bench = Self::new(config);
         bench.step(Input::Recovered(Box::default()));
         bench.register();
         bench
@@ -102,6 +110,7 @@ impl Bench {
                     return;
                 };
                 for write in writes {
+                    self.writes.push(write.clone());
                     self.disk.apply(write);
                 }
                 for held in then {
@@ -221,6 +230,15 @@ pub fn forwarded(effects: &[Effect]) -> Vec<&internal::StatusUpdate> {
         }
     }
     updates
+}
+
+/// The statuses of operations that go to the master.
+pub fn operation_statuses(effects: &[Effect]) -> Vec<&internal::UpdateOperationStatusMessage> {
+    let statuses = sends(effects).into_iter().filter_map(|(to, message)| match message {
+        Message::UpdateOperationStatus(message) if *to == master() => Some(&**message),
+        _ => None,
+    });
+    statuses.collect()
 }
 
 /// The types of the events that go to `stream`.

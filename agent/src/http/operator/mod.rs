@@ -46,7 +46,7 @@ fn dispatch(agent: &mut AgentProcess, call: Call, responder: Responder, context:
         Type::GET_EXECUTORS => reads::executors(core),
         Type::GET_TASKS => reads::tasks(core),
         Type::GET_AGENT => reads::agent(core),
-        Type::GET_OPERATIONS => reads::operations(),
+        Type::GET_OPERATIONS => reads::operations(core),
         Type::GET_RESOURCE_PROVIDERS => reads::resource_providers(),
         Type::GET_CONTAINERS => return containers(agent, &call, responder, context),
         Type::GET_METRICS => return metrics(&call, responder, context),

@@ -181,11 +181,13 @@ pub fn agent(core: &Agent) -> Response {
     answer
 }
 
-/// `GET_OPERATIONS`: this agent has none, since it carries out none with feedback.
+/// `GET_OPERATIONS`
 #[must_use]
-pub fn operations() -> Response {
+pub fn operations(core: &Agent) -> Response {
     let mut answer = answer_of(Type::GET_OPERATIONS);
-    answer.get_operations = MessageField::some(GetOperations::new());
+    let mut operations = GetOperations::new();
+    operations.operations = core.operations().map(evolve).collect();
+    answer.get_operations = MessageField::some(operations);
     answer
 }
 

@@ -1,8 +1,12 @@
 //! Histories of a stream, generated and compared with a simple model.
 
+use mesos::ids::{FrameworkId, TaskId};
+use mesos_proto::internal::wire::messages as internal;
+use mesos_proto::v0::mesos as pb;
 use proptest::prelude::*;
 
 use super::*;
+use crate::status_update_stream::{StatusUpdateStreams, StreamKey, log_records};
 
 fn key(task: u8) -> StreamKey {
     StreamKey {
@@ -97,7 +101,7 @@ impl Model {
     fn restarted(&self) -> StatusUpdateStreams {
         let mut streams = StatusUpdateStreams::default();
         for (task, records) in &self.logs {
-            streams.replay(&key(*task), records, PathBuf::from("log"));
+            streams.replay(&key(*task), &log_records(records), PathBuf::from("log"));
         }
         streams
     }
