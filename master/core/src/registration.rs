@@ -10,6 +10,7 @@ use mesos::capabilities::AgentCapabilities;
 use mesos::ids::AgentId;
 use mesos::resources::ResourceError;
 use mesos::resources::format::HasResources;
+use mesos::validation::agent::{AgentError, validate_registration};
 use mesos::version::{MINIMUM_AGENT_VERSION, Version};
 use mesos_allocator::api::AgentInfo as AllocatorAgent;
 use mesos_proto::internal::wire::messages::{MasterSlaveConnection, RegisterSlaveMessage, SlaveRegisteredMessage};
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 use crate::Resources;
 use crate::effect::{Change, Effect};
+use crate::error_text::with_causes;
 use crate::master::{Master, Pending};
 use crate::model::{Agent, AgentConnection, RecentIds};
 use crate::operations::REMEMBERED_ACKNOWLEDGEMENTS;
@@ -32,6 +34,8 @@ pub(crate) enum RegistrationError {
     OldVersion(String),
     #[error("the agent's resources are invalid: {0}")]
     Resources(ResourceError),
+    #[error("the registration contradicts itself")]
+    Report(#[from] AgentError),
     #[error("the agent lacks an id")]
     NoId,
     #[error("the agent has a domain, but this master has none")]
@@ -58,11 +62,13 @@ impl Master {
             tracing::debug!(upid = %from, "registration is already on its way, ignored");
             return;
         }
-        message.upgrade_resources();
-        if let Err(error) = self.check_description(&message.slave, message.version(), &message.checkpointed_resources) {
+        let checked = validate_registration(&message).map_err(RegistrationError::from);
+        if let Err(error) = checked.and_then(|()| self.check_description(&message.slave, message.version())) {
+            let error = with_causes(&error);
             tracing::warn!(upid = %from, %error, "registration refused");
             return;
         }
+        message.upgrade_resources();
         if let Some(agent) = self.agent_at(from) {
             let (agent_id, connected) = (agent.id.clone(), agent.is_connected());
             if connected {
@@ -138,20 +144,12 @@ impl Master {
     }
 
     /// Rules for agents of both kinds of registration.
-    pub(crate) fn check_description(
-        &self,
-        info: &SlaveInfo,
-        version: &str,
-        checkpointed: &[Resource],
-    ) -> Result<(), RegistrationError> {
+    pub(crate) fn check_description(&self, info: &SlaveInfo, version: &str) -> Result<(), RegistrationError> {
         let parsed: Version = version
             .parse()
             .map_err(|_| RegistrationError::BadVersion(version.to_owned()))?;
         if parsed < MINIMUM_AGENT_VERSION {
             return Err(RegistrationError::OldVersion(version.to_owned()));
-        }
-        for resources in [&info.resources[..], checkpointed] {
-            Resources::from_protobuf(resources).map_err(RegistrationError::Resources)?;
         }
         let domain = info.domain.is_some();
         if domain && self.config.info.domain.is_none() {

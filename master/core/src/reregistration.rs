@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libprocess_types::Upid;
 use mesos::ids::{AgentId, FrameworkId, TaskId};
 use mesos::resources::format::HasResources;
+use mesos::validation::agent::validate_reregistration;
 use mesos::validation::framework::roles_of;
 use mesos_proto::internal::wire::messages::{
     ReregisterSlaveMessage, ShutdownFrameworkMessage, ShutdownMessage, SlaveReregisteredMessage,
@@ -16,7 +17,7 @@ use mesos_proto::v0::mesos as proto;
 use mesos_proto::v0::mesos::task_status::Reason;
 use mesos_registrar::{Operation, OperationError, Outcome};
 
-use crate::Resources;
+use crate::error_text::with_causes;
 use crate::master::{Master, Pending};
 use crate::model::Task;
 use crate::registration::{AgentDescription, RegistrationError, describe, stored_form};
@@ -27,8 +28,8 @@ impl Master {
     pub(crate) fn reregister_agent(&mut self, from: &Upid, mut message: ReregisterSlaveMessage) {
         self.count("master/messages_reregister_slave");
         let agent_id = AgentId::from(&*message.slave.id);
-        message.upgrade_resources();
         if let Some(write) = self.reregistering.get(&agent_id).copied() {
+            message.upgrade_resources();
             return self.refresh_reregistration(write, from, message);
         }
         if self.is_leaving(&agent_id) {
@@ -39,9 +40,11 @@ impl Master {
             return self.shut_agent_down(from, "the agent was marked gone");
         }
         if let Err(error) = self.check_reregistration(&agent_id, &message) {
+            let error = with_causes(&error);
             tracing::warn!(%agent_id, upid = %from, %error, "registration refused");
             return;
         }
+        message.upgrade_resources();
         if let Some(agent) = self.agents.get(&agent_id) {
             let moved =
                 agent.upid.address().ip() != from.address().ip() || agent.info.hostname() != message.slave.hostname();
@@ -102,12 +105,8 @@ impl Master {
         if agent_id.as_str().is_empty() {
             return Err(RegistrationError::NoId);
         }
-        self.check_description(&message.slave, message.version(), &message.checkpointed_resources)?;
-        let resources = message.tasks.iter().map(|task| &task.resources);
-        for resources in resources.chain(message.executor_infos.iter().map(|executor| &executor.resources)) {
-            Resources::from_protobuf(resources).map_err(RegistrationError::Resources)?;
-        }
-        Ok(())
+        validate_reregistration(message)?;
+        self.check_description(&message.slave, message.version())
     }
 
     /// The registry agrees: the agent is registered.

@@ -53,8 +53,12 @@ pub(crate) fn validate_group(
     place: &Place<'_>,
 ) -> Result<(), LaunchError> {
     let needed = place.check(|context| task::validate_task_group(group, executor, context))?;
+    let shared = place.shares_cgroups(executor);
     for task in &group.tasks {
         place.check_task(task)?;
+        if let Some(shared) = shared {
+            task::validate_cgroups_like(task, shared)?;
+        }
     }
     place.check_available(needed, Some(executor))
 }
@@ -78,6 +82,15 @@ impl Place<'_> {
             return Err(LaunchError::LimitsUnsupported(self.agent.id.clone()));
         }
         Ok(())
+    }
+
+    /// Whether the tasks that an executor has already share its control groups; `None` when it has none.
+    fn shares_cgroups(&self, executor: &ExecutorInfo) -> Option<bool> {
+        let executor_id = ExecutorId::from(&*executor.executor_id);
+        let tasks = self.agent.tasks.get(&self.framework.id)?;
+        let mut tasks = tasks.iter().filter_map(|id| self.framework.tasks.get(id));
+        let task = tasks.find(|task| task.executor_id.as_ref() == Some(&executor_id))?;
+        Some(task::shares_cgroups(task.message.container.as_ref()))
     }
 
     /// An executor that runs already must be described alike, and needs nothing more.

@@ -41,6 +41,12 @@ pub enum ContainerError {
     /// The image has no name.
     #[error("the docker image of the container has an empty name")]
     EmptyImage,
+    /// A container of type DOCKER chooses its own name.
+    #[error("`docker.parameters` of the container sets `name` to `{name}`; the agent names its containers")]
+    ContainerName {
+        /// The name.
+        name: String,
+    },
     /// A volume has no place in the container.
     #[error("a volume has an empty `container_path`")]
     EmptyContainerPath,
@@ -162,6 +168,11 @@ pub fn validate_container(container: &ContainerInfo) -> Result<(), ContainerErro
             if docker.image().is_empty() {
                 return Err(ContainerError::EmptyImage);
             }
+            if let Some(parameter) = docker.parameters.iter().find(|parameter| parameter.key() == "name") {
+                return Err(ContainerError::ContainerName {
+                    name: parameter.value().to_owned(),
+                });
+            }
             for mapping in &docker.port_mappings {
                 validate_port(mapping.host_port())?;
                 validate_port(mapping.container_port())?;
@@ -224,6 +235,11 @@ pub fn validate_volume(volume: &Volume) -> Result<(), ContainerError> {
         SourceType::SANDBOX_PATH => ("SANDBOX_PATH", "sandbox_path", source.sandbox_path.is_some()),
         SourceType::SECRET => ("SECRET", "secret", source.secret.is_some()),
         SourceType::CSI_VOLUME => ("CSI_VOLUME", "csi_volume", source.csi_volume.is_some()),
+    };
+    let csi = source.csi_volume.as_ref();
+    let (field, present) = match csi.filter(|_| kind == SourceType::CSI_VOLUME) {
+        Some(volume) => ("csi_volume.static_provisioning", volume.static_provisioning.is_some()),
+        None => (field, present),
     };
     if !present {
         return Err(ContainerError::SourceMissing {

@@ -1,12 +1,19 @@
 //! Rules for descriptions of executors.
 
-use mesos_proto::v0::mesos::{ExecutorInfo, executor_info};
+use mesos_proto::v0::mesos::{ExecutorInfo, container_info, executor_info};
 
 use super::command::{CommandError, validate_command};
 use super::container::{ContainerError, validate_container};
 use super::usage::{UsageError, read_usage};
 use crate::ids::{IdError, validate_id};
-use crate::resources::Resources;
+use crate::resources::{ResourceName, Resources};
+use crate::values::Scalar;
+
+/// Least share of a processor for an executor of a task group. Source: `constants.tsv`.
+const LEAST_CPUS: Scalar = Scalar::from_thousandths(10);
+
+/// Least memory, in MB, for an executor of a task group. Source: `constants.tsv`.
+const LEAST_MEM: Scalar = Scalar::from_thousandths(32_000);
 
 /// Why a description of an executor is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -56,6 +63,44 @@ pub enum ExecutorError {
     /// An executor of a task group runs in docker.
     #[error("executor `{id}` of a task group cannot have a DOCKER container")]
     DockerInGroup {
+        /// The executor.
+        id: String,
+    },
+    /// The container of the built-in executor has another type.
+    #[error("executor `{id}` of the type DEFAULT has a container of the type {found}; MESOS is possible")]
+    DefaultContainer {
+        /// The executor.
+        id: String,
+        /// The type.
+        found: String,
+    },
+    /// The built-in executor has an image.
+    #[error("executor `{id}` of the type DEFAULT cannot have `container.mesos.image`")]
+    ImageOnDefault {
+        /// The executor.
+        id: String,
+    },
+    /// An executor wants no control groups of its own.
+    #[error("executor `{id}` has `share_cgroups` true, which only its tasks can have")]
+    SharedCgroups {
+        /// The executor.
+        id: String,
+    },
+    /// An executor of a task group has too little to run.
+    #[error("executor `{id}` of a task group has {amount} {name}; at least {least} are needed")]
+    TooLittle {
+        /// The executor.
+        id: String,
+        /// Name of the resource.
+        name: &'static str,
+        /// What it has.
+        amount: Scalar,
+        /// What it needs.
+        least: Scalar,
+    },
+    /// An executor of a task group has no disk.
+    #[error("executor `{id}` of a task group has no `disk`, for which any amount will do")]
+    NoDisk {
         /// The executor.
         id: String,
     },
@@ -155,10 +200,36 @@ pub fn validate_executor(
     }
     let resources = read_usage(&executor.resources);
     let resources = resources.map_err(|source| ExecutorError::Resources { id: id(), source })?;
-    if resources.shared().is_empty() {
-        Ok(resources)
+    if !resources.shared().is_empty() {
+        return Err(ExecutorError::SharedResources { id: id() });
+    }
+    let linux = executor.container.linux_info.as_ref();
+    if linux.is_some_and(|linux| linux.share_cgroups.is_some_and(|share| share)) {
+        return Err(ExecutorError::SharedCgroups { id: id() });
+    }
+    if launched_for == LaunchedFor::TaskGroup {
+        validate_least(text, &resources)?;
+    }
+    Ok(resources)
+}
+
+/// An executor of a task group is a container of its own beside those of its tasks, and needs something for it.
+fn validate_least(id: &str, resources: &Resources) -> Result<(), ExecutorError> {
+    for (name, least) in [("cpus", LEAST_CPUS), ("mem", LEAST_MEM)] {
+        let amount = resources.get_scalar(name);
+        if amount < least {
+            return Err(ExecutorError::TooLittle {
+                id: id.to_owned(),
+                name,
+                amount,
+                least,
+            });
+        }
+    }
+    if resources.iter().any(|resource| *resource.name() == ResourceName::Disk) {
+        Ok(())
     } else {
-        Err(ExecutorError::SharedResources { id: id() })
+        Err(ExecutorError::NoDisk { id: id.to_owned() })
     }
 }
 
@@ -179,10 +250,26 @@ fn validate_type(executor: &ExecutorInfo, launched_for: LaunchedFor) -> Result<(
         }
         _ => {}
     }
-    if launched_for == LaunchedFor::TaskGroup && executor.container.docker.is_some() {
+    let Some(container) = executor.container.as_ref() else {
+        return Ok(());
+    };
+    let container_type = container.type_.and_then(|kind| kind.enum_value().ok());
+    if launched_for == LaunchedFor::TaskGroup && container_type == Some(container_info::Type::DOCKER) {
         return Err(ExecutorError::DockerInGroup { id: id() });
     }
-    Ok(())
+    if kind != Some(executor_info::Type::DEFAULT) {
+        return Ok(());
+    }
+    match container_type {
+        Some(container_info::Type::MESOS) if container.mesos.image.is_some() => {
+            Err(ExecutorError::ImageOnDefault { id: id() })
+        }
+        Some(container_info::Type::MESOS) => Ok(()),
+        found => Err(ExecutorError::DefaultContainer {
+            id: id(),
+            found: found.map_or_else(|| "missing".to_owned(), |found| format!("{found:?}")),
+        }),
+    }
 }
 
 /// Checks that two descriptions mean one executor: equal fields, with resources compared by what they amount to.

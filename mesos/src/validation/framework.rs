@@ -1,9 +1,9 @@
 //! Rules for descriptions of frameworks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mesos_proto::v0::mesos::FrameworkInfo;
 use mesos_proto::v0::mesos::framework_info::capability::Type as Capability;
+use mesos_proto::v0::mesos::{FrameworkInfo, OfferFilters};
 
 use crate::duration;
 use crate::ids::{IdError, validate_id};
@@ -63,11 +63,31 @@ pub enum FrameworkError {
         /// The role.
         role: String,
     },
-    /// A filter is for a role that is not one of the framework's.
-    #[error("`offer_filters` has the role `{role}`, which is not one of the framework's roles")]
-    FilterRole {
+    /// An alternative of a filter has no quantities.
+    #[error("`offer_filters` of the role `{role}` has an alternative without quantities")]
+    EmptyFilter {
         /// The role.
         role: String,
+    },
+    /// A quantity of a filter is none.
+    #[error(
+        "`offer_filters` of the role `{role}` has `{name}` at {value}; a finite number of at least zero is possible"
+    )]
+    FilterQuantity {
+        /// The role.
+        role: String,
+        /// Name of the resource.
+        name: String,
+        /// The value.
+        value: f64,
+    },
+    /// The principal changed. The text, which the scheduler is told, does not give the former one away.
+    #[error("`principal` changes to `{new}`, but it must stay the one that the framework first subscribed with")]
+    PrincipalChanged {
+        /// What it was.
+        old: String,
+        /// What it should become.
+        new: String,
     },
     /// Something changed that cannot.
     #[error("`{field}` changes from `{old}` to `{new}`, but it must stay")]
@@ -137,10 +157,32 @@ pub fn validate_framework(info: &FrameworkInfo) -> Result<(), FrameworkError> {
             seconds: info.failover_timeout(),
         });
     }
-    match info.offer_filters.keys().find(|role| !own.contains(*role)) {
-        Some(role) => Err(FrameworkError::FilterRole { role: role.clone() }),
-        None => Ok(()),
+    // Sorted, so that of several mistakes always the same one is told. Roles of others are left to the allocator, which
+    // never asks for them.
+    let filters: BTreeMap<_, _> = info.offer_filters.iter().collect();
+    filters
+        .into_iter()
+        .try_for_each(|(role, filters)| validate_filters(role, filters))
+}
+
+fn validate_filters(role: &str, filters: &OfferFilters) -> Result<(), FrameworkError> {
+    for alternative in &filters.min_allocatable_resources.quantities {
+        if alternative.quantities.is_empty() {
+            return Err(FrameworkError::EmptyFilter { role: role.to_owned() });
+        }
+        let quantities: BTreeMap<_, _> = alternative.quantities.iter().collect();
+        for (name, quantity) in quantities {
+            let value = quantity.value();
+            if !value.is_finite() || value < 0.0 || value.is_subnormal() {
+                return Err(FrameworkError::FilterQuantity {
+                    role: role.to_owned(),
+                    name: name.clone(),
+                    value,
+                });
+            }
+        }
     }
+    Ok(())
 }
 
 /// Checks that a framework that names a principal has the one of its connection.
@@ -177,8 +219,13 @@ pub fn validate_suppressed_roles(info: &FrameworkInfo, suppressed: &[String]) ->
 ///
 /// Names the field with both values.
 pub fn validate_update(old: &FrameworkInfo, new: &FrameworkInfo) -> Result<(), FrameworkError> {
+    if old.principal != new.principal {
+        return Err(FrameworkError::PrincipalChanged {
+            old: old.principal().to_owned(),
+            new: new.principal().to_owned(),
+        });
+    }
     let fields = [
-        ("principal", old.principal().to_owned(), new.principal().to_owned()),
         ("user", old.user().to_owned(), new.user().to_owned()),
         ("checkpoint", old.checkpoint().to_string(), new.checkpoint().to_string()),
     ];

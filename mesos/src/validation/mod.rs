@@ -9,12 +9,14 @@
 //! - [`command`], [`check`], [`container`]: their parts
 //! - [`disk`]: volumes, disks and reservations of single resources
 //! - [`usage`]: resources that belong to one user
+//! - [`agent`]: what agents tell when they register
 //! - [`operation`]: the shapes of offer operations
 //! - [`calls`]: the shapes of scheduler and executor calls
 //!
 //! Source: shared facts, `scheduler_calls.tsv`, `executor_calls.tsv`, `task_reasons.tsv`, `libprocess_wire.md`
 //! sections 8 and 12, `pitfalls.md` D2, D10, D17.
 
+pub mod agent;
 pub mod calls;
 pub mod check;
 pub mod command;
@@ -23,6 +25,8 @@ pub mod disk;
 pub mod executor;
 pub mod framework;
 pub mod operation;
+#[cfg(test)]
+mod table;
 pub mod task;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use mesos_proto::v0::mesos::{ExecutorInfo, TaskGroupInfo, TaskInfo};
+use mesos_proto::v0::mesos::{ContainerInfo, ExecutorInfo, TaskGroupInfo, TaskInfo, container_info, health_check};
 
 use super::check::{CheckError, validate_check, validate_health_check};
 use super::command::{CommandError, validate_command};
 use super::container::{ContainerError, validate_container};
 use super::executor::{ExecutorError, LaunchedFor, validate_executor};
-use super::usage::{UsageError, read_usage, validate_together};
+use super::usage::{UsageError, read_usage, validate_disjoint, validate_together};
 use crate::ids::{IdError, validate_id};
 use crate::resources::Resources;
 use crate::values::Scalar;
@@ -48,11 +48,39 @@ pub enum TaskError {
         /// What it has, in words.
         found: &'static str,
     },
-    /// A task of a group has an executor of its own.
-    #[error("task `{id}` of a task group cannot have `executor`; the group has one")]
+    /// A task of a group describes another executor than the group.
+    #[error("`executor` of task `{id}` is not that of its task group, `{executor}`; leave it out")]
     ExecutorInGroup {
         /// The task.
         id: String,
+        /// The executor of the group.
+        executor: String,
+    },
+    /// A check from outside cannot reach a task with a network of its own.
+    #[error(
+        "`health_check` of task `{id}` is of the type {kind}, but the task has `container.network_infos` of its own"
+    )]
+    HealthCheckAcrossNetworks {
+        /// The task.
+        id: String,
+        /// The type.
+        kind: &'static str,
+    },
+    /// A task of a group has limits, but no control groups that could keep them.
+    #[error("task `{id}` of a task group has `limits`, for which it needs `share_cgroups` false")]
+    LimitsWithoutCgroups {
+        /// The task.
+        id: String,
+    },
+    /// Tasks of one executor differ in whether they share control groups.
+    #[error("task `{id}` has `share_cgroups` {found}, other tasks of its executor have {other}; all must agree")]
+    MixedCgroups {
+        /// The task.
+        id: String,
+        /// What it has.
+        found: bool,
+        /// What the others have.
+        other: bool,
     },
     /// A task of a group runs in docker.
     #[error("task `{id}` of a task group cannot have a DOCKER container")]
@@ -193,15 +221,14 @@ pub fn validate_task(task: &TaskInfo, context: &TaskContext<'_>) -> Result<Neede
     if let Some(found) = found {
         return Err(TaskError::ExecutorOrCommand { id: id(), found });
     }
-    let linux = task.container.linux_info.as_ref();
-    if linux.is_some_and(|linux| linux.has_share_cgroups() && !linux.share_cgroups()) {
+    if !shares_cgroups(task.container.as_ref()) {
         return Err(TaskError::OwnCgroups { id: id() });
     }
     let executor = match task.executor.as_ref() {
         Some(executor) => validate_executor(executor, context.framework_id, LaunchedFor::Task)?,
         None => Resources::new(),
     };
-    let together = validate_together(&(&tasks + &executor));
+    let together = validate_together(&(&tasks + &executor)).and_then(|()| validate_disjoint([&tasks, &executor]));
     together.map_err(|source| TaskError::Resources { id: id(), source })?;
     Ok(Needed { tasks, executor })
 }
@@ -219,36 +246,86 @@ pub fn validate_task_group(
     if group.tasks.is_empty() {
         return Err(TaskError::EmptyGroup);
     }
-    let mut tasks = Resources::new();
+    let mut users = Vec::with_capacity(group.tasks.len() + 1);
     let mut seen = BTreeSet::new();
     for task in &group.tasks {
         let id = || task.task_id.value().to_owned();
-        tasks += validate_description(task, context)?;
+        users.push(validate_description(task, context)?);
         if !seen.insert(task.task_id.value()) {
             return Err(TaskError::DuplicateId { id: id() });
         }
-        if task.executor.is_some() {
-            return Err(TaskError::ExecutorInGroup { id: id() });
-        }
-        if task.command.is_none() {
-            return Err(TaskError::ExecutorOrCommand {
-                id: id(),
-                found: "neither",
-            });
-        }
-        if task.container.docker.is_some() {
-            return Err(TaskError::DockerInGroup { id: id() });
-        }
+        validate_member(task, executor)?;
     }
+    validate_cgroups(&group.tasks)?;
     let executor_resources = validate_executor(executor, context.framework_id, LaunchedFor::TaskGroup)?;
-    validate_together(&(&tasks + &executor_resources)).map_err(|source| ExecutorError::Resources {
-        id: executor.executor_id.value().to_owned(),
-        source,
-    })?;
+    let tasks: Resources = users.iter().sum();
+    validate_together(&(&tasks + &executor_resources))
+        .and_then(|()| validate_disjoint(users.iter().chain([&executor_resources])))
+        .map_err(|source| ExecutorError::Resources {
+            id: executor.executor_id.value().to_owned(),
+            source,
+        })?;
     Ok(Needed {
         tasks,
         executor: executor_resources,
     })
+}
+
+/// The rules that hold for tasks of a group only.
+fn validate_member(task: &TaskInfo, executor: &ExecutorInfo) -> Result<(), TaskError> {
+    let id = || task.task_id.value().to_owned();
+    if task.executor.as_ref().is_some_and(|own| own != executor) {
+        return Err(TaskError::ExecutorInGroup {
+            id: id(),
+            executor: executor.executor_id.value().to_owned(),
+        });
+    }
+    let container = task.container.as_ref();
+    let docker = |container: &ContainerInfo| container.type_() == container_info::Type::DOCKER;
+    if container.is_some_and(docker) {
+        return Err(TaskError::DockerInGroup { id: id() });
+    }
+    let kind = task.health_check.as_ref().and_then(|check| match check.type_() {
+        health_check::Type::HTTP => Some("HTTP"),
+        health_check::Type::TCP => Some("TCP"),
+        health_check::Type::COMMAND | health_check::Type::UNKNOWN => None,
+    });
+    if let Some(kind) = kind.filter(|_| !task.container.network_infos.is_empty()) {
+        return Err(TaskError::HealthCheckAcrossNetworks { id: id(), kind });
+    }
+    if !task.limits.is_empty() && shares_cgroups(container) {
+        return Err(TaskError::LimitsWithoutCgroups { id: id() });
+    }
+    Ok(())
+}
+
+fn validate_cgroups(tasks: &[TaskInfo]) -> Result<(), TaskError> {
+    let Some(first) = tasks.first() else { return Ok(()) };
+    let other = shares_cgroups(first.container.as_ref());
+    tasks.iter().try_for_each(|task| validate_cgroups_like(task, other))
+}
+
+/// Checks that a task shares control groups with its executor exactly when the executor's other tasks do.
+///
+/// # Errors
+///
+/// Names the task.
+pub fn validate_cgroups_like(task: &TaskInfo, other: bool) -> Result<(), TaskError> {
+    let found = shares_cgroups(task.container.as_ref());
+    if found == other {
+        return Ok(());
+    }
+    Err(TaskError::MixedCgroups {
+        id: task.task_id.value().to_owned(),
+        found,
+        other,
+    })
+}
+
+/// Whether a task with this container uses the control groups of its executor, as all do that do not say otherwise.
+#[must_use]
+pub fn shares_cgroups(container: Option<&ContainerInfo>) -> bool {
+    container.is_none_or(|container| container.linux_info.share_cgroups.unwrap_or(true))
 }
 
 /// The rules that hold for tasks alone and in groups.

@@ -75,10 +75,20 @@ fn frameworks() {
             FrameworkError::FailoverTimeout { .. }
         );
     }
+    check(json!({"offer_filters": {"b": {}}})).expect("roles of others are the allocator's to leave out");
+    let filter = |quantities: Value| json!({"*": {"min_allocatable_resources": {"quantities": [quantities]}}});
+    let quantity = |value: Value| filter(json!({"quantities": {"cpus": {"value": value}}}));
+    check(json!({"offer_filters": quantity(json!(0))})).expect("fine");
     refused!(
-        check(json!({"offer_filters": {"b": {}}})),
-        FrameworkError::FilterRole { .. }
+        check(json!({"offer_filters": filter(json!({}))})),
+        FrameworkError::EmptyFilter { .. }
     );
+    for value in [json!(-1), json!("Infinity"), json!(1e-310)] {
+        refused!(
+            check(json!({"offer_filters": quantity(value)})),
+            FrameworkError::FilterQuantity { .. }
+        );
+    }
 
     let info = |changes: Value| message::<FrameworkInfo>(&with(&base, &changes));
     validate_principal(&info(json!({"principal": "p"})), None).expect("fine");
@@ -90,11 +100,10 @@ fn frameworks() {
         validate_suppressed_roles(&info(json!({})), &["b".to_owned()]),
         FrameworkError::SuppressedRole { .. }
     );
-    for changes in [
-        json!({"user": "v"}),
-        json!({"principal": "p"}),
-        json!({"checkpoint": true}),
-    ] {
+    let renamed = validate_update(&info(json!({"principal": "secret"})), &info(json!({"principal": "p"})));
+    refused!(renamed.clone(), FrameworkError::PrincipalChanged { .. });
+    assert!(!renamed.expect_err("refused").to_string().contains("secret"));
+    for changes in [json!({"user": "v"}), json!({"checkpoint": true})] {
         refused!(
             validate_update(&info(json!({})), &info(changes)),
             FrameworkError::Changed { .. }
@@ -382,7 +391,8 @@ fn tasks() {
 
 #[test]
 fn task_groups() {
-    let default = json!({"executor_id": {"value": "e"}, "type": "DEFAULT", "resources": [scalar("cpus", 0.1)]});
+    let resources = [scalar("cpus", 0.1), scalar("mem", 32.0), scalar("disk", 1.0)];
+    let default = json!({"executor_id": {"value": "e"}, "type": "DEFAULT", "resources": resources});
     let check = |tasks: Value, executor: &Value| {
         let group = message::<TaskGroupInfo>(&json!({"tasks": tasks}));
         validate_task_group(&group, &message::<ExecutorInfo>(executor), &context())
@@ -400,8 +410,10 @@ fn task_groups() {
         check(json!([with_executor]), &default),
         TaskError::ExecutorInGroup { .. }
     );
+    let same = with(&task_base(), &json!({"executor": default}));
+    check(json!([same]), &default).expect("an executor that is the group's is fine");
     let bare = with(&task_base(), &json!({"command": null}));
-    refused!(check(json!([bare]), &default), TaskError::ExecutorOrCommand { .. });
+    check(json!([bare]), &default).expect("an image may say what to run");
     let docker = with(
         &task_base(),
         &json!({"container": {"type": "DOCKER", "docker": {"image": "i"}}}),
@@ -425,7 +437,8 @@ fn executors() {
     let alone = |changes: Value| check(changes, LaunchedFor::Task);
     let grouped = |changes: Value| check(changes, LaunchedFor::TaskGroup);
     alone(json!({"framework_id": {"value": "f"}})).expect("fine");
-    grouped(json!({"type": "CUSTOM"})).expect("fine");
+    let enough = json!([scalar("cpus", 0.1), scalar("mem", 32.0), scalar("disk", 1.0)]);
+    grouped(json!({"type": "CUSTOM", "resources": enough})).expect("fine");
     refused!(alone(json!({"executor_id": {"value": ".."}})), ExecutorError::Id { .. });
     refused!(
         alone(json!({"framework_id": {"value": "g"}})),

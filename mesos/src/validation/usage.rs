@@ -1,12 +1,12 @@
 //! Rules for resources that belong to one user: a task, an executor, a task with its executor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesos_proto::v0::mesos;
 
 use super::disk::{DiskError, validate_disk};
-use crate::resources::{Resource, ResourceError, Resources};
-use crate::values::Scalar;
+use crate::resources::{Resource, ResourceError, ResourceValue, Resources};
+use crate::values::{Ranges, Scalar, Set};
 
 /// Why resources cannot be used together.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,6 +36,14 @@ pub enum UsageError {
     DuplicateVolume {
         /// Id of the volume.
         id: String,
+    },
+    /// Ranges or sets of one name stand in the resources of two users.
+    #[error("`{name}` is used by more than one: {shared} stands there twice")]
+    Overlap {
+        /// Name of the resource.
+        name: String,
+        /// What both use.
+        shared: String,
     },
     /// A part of a GPU is asked for.
     #[error("{amount} gpus are asked for; only whole ones can be used")]
@@ -74,6 +82,38 @@ fn validate_volumes(messages: &[mesos::Resource]) -> Result<(), UsageError> {
             return Err(UsageError::DuplicateVolume {
                 id: persistence.id().to_owned(),
             });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the ranges and sets of several users have nothing in common: no port is two tasks' port.
+///
+/// # Errors
+///
+/// Names the resource and what two users have.
+pub fn validate_disjoint<'a>(users: impl IntoIterator<Item = &'a Resources>) -> Result<(), UsageError> {
+    let mut ranges: BTreeMap<String, Ranges> = BTreeMap::new();
+    let mut sets: BTreeMap<String, Set> = BTreeMap::new();
+    for resource in users.into_iter().flat_map(Resources::iter) {
+        let name = resource.name().to_string();
+        let shared = match resource.value() {
+            ResourceValue::Scalar(_) => continue,
+            ResourceValue::Ranges(own) => {
+                let known = ranges.entry(name.clone()).or_default();
+                let shared = known.intersection(own);
+                *known = known.union(own);
+                (!shared.is_empty()).then(|| shared.to_string())
+            }
+            ResourceValue::Set(own) => {
+                let known = sets.entry(name.clone()).or_default();
+                let shared = known.intersection(own);
+                *known = known.union(own);
+                (!shared.is_empty()).then(|| shared.to_string())
+            }
+        };
+        if let Some(shared) = shared {
+            return Err(UsageError::Overlap { name, shared });
         }
     }
     Ok(())

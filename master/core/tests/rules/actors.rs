@@ -36,7 +36,7 @@ pub fn agent_info(id: Option<&AgentId>) -> proto::SlaveInfo {
     info.set_hostname("host".to_owned());
     info.set_port(5051);
     info.set_checkpoint(true);
-    info.resources = resources("cpus:4;mem:4096");
+    info.resources = resources("cpus:4;mem:4096;disk:8192");
     for resource in &mut info.resources {
         resource.set_role("*".to_owned());
     }

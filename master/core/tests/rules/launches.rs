@@ -411,7 +411,7 @@ fn group_call(scene: &Scene, tasks: Vec<TaskInfo>, kind: proto::executor_info::T
     executor.set_type(kind);
     executor.executor_id = Some(ExecutorId::new("e").to_proto()).into();
     executor.framework_id = Some(scene.scheduler.id.to_proto()).into();
-    executor.resources = resources("cpus:0.1;mem:32");
+    executor.resources = resources("cpus:0.1;mem:32;disk:1");
     operation
 }
 
