@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesos_proto::v0::mesos;
+use mesos_proto::v0::mesos::resource::DiskInfo;
 
 use super::disk::{DiskError, validate_disk};
 use crate::resources::{Resource, ResourceError, ResourceValue, Resources};
@@ -67,10 +68,16 @@ pub fn read_usage(messages: &[mesos::Resource]) -> Result<Resources, UsageError>
     Ok(resources)
 }
 
-/// A volume that is named twice would vanish in a bag of shared ones, so the messages are looked at.
+/// What a bag of resources does not show: a shared volume that is named twice, and empty disk information.
 fn validate_volumes(messages: &[mesos::Resource]) -> Result<(), UsageError> {
     let mut seen = BTreeSet::new();
     for message in messages {
+        // Reading drops disk information that says nothing.
+        let says_nothing =
+            |disk: &DiskInfo| disk.persistence.is_none() && disk.volume.is_none() && disk.source.is_none();
+        if message.disk.as_ref().is_some_and(says_nothing) {
+            return Err(DiskError::Empty(message.name().to_owned()).into());
+        }
         let Some(persistence) = message.disk.persistence.as_ref() else {
             continue;
         };

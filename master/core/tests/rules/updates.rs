@@ -393,6 +393,7 @@ fn an_executor_whose_tasks_are_named_without_it_has_ended() {
     let mut message = reregister_message(&scene.agent);
     let mut task = reported_task(&scene.scheduler.id, &scene.agent, "a", TaskState::TASK_FAILED);
     task.executor_id = Some(ExecutorId::new("e").to_proto()).into();
+    message.frameworks.push(scene.scheduler.info.clone());
     message.tasks.push(task);
     scene.harness.receive(&scene.address.clone(), message);
     scene.update("a", TaskState::TASK_RUNNING, 1);
@@ -406,6 +407,7 @@ fn an_older_task_of_an_executor_does_not_end_the_next_launch() {
     let mut message = reregister_message(&scene.agent);
     let mut older = reported_task(&scene.scheduler.id, &scene.agent, "older", TaskState::TASK_FAILED);
     older.executor_id = Some(ExecutorId::new("e").to_proto()).into();
+    message.frameworks.push(scene.scheduler.info.clone());
     message.tasks.push(older);
     scene.harness.receive(&scene.address.clone(), message);
     assert_eq!(scene.harness.agent(&scene.agent).executors().len(), 1);
