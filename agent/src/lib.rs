@@ -8,6 +8,7 @@ mod containers;
 mod http;
 mod machine;
 mod metrics;
+mod nested;
 mod pending;
 mod process;
 mod program;

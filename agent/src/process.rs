@@ -64,6 +64,8 @@ pub struct Parts {
     pub identity: Identity,
     /// What operators may look into.
     pub files: FilesHandle,
+    /// Pause between heartbeats on streams of containers' output.
+    pub stream_heartbeat: Duration,
     /// Told when the agent ends.
     pub ended: watch::Sender<Ended>,
 }
@@ -76,6 +78,7 @@ pub struct AgentProcess {
     master: Upid,
     identity: Identity,
     pub(crate) files: FilesHandle,
+    stream_heartbeat: Duration,
     ended: watch::Sender<Ended>,
     requests: BTreeMap<RequestId, Waiting>,
     streams: BTreeMap<ExecutorStreamId, EventStream>,
@@ -100,6 +103,7 @@ impl AgentProcess {
             master: parts.master,
             identity: parts.identity,
             files: parts.files,
+            stream_heartbeat: parts.stream_heartbeat,
             ended: parts.ended,
             requests: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -129,6 +133,11 @@ impl AgentProcess {
     #[must_use]
     pub const fn containerizer(&self) -> &Arc<dyn Containerizer> {
         &self.containerizer
+    }
+
+    /// Pause between heartbeats on streams of containers' output.
+    pub(crate) const fn stream_heartbeat(&self) -> Duration {
+        self.stream_heartbeat
     }
 
     /// Applies an input and carries out what follows.
@@ -361,11 +370,14 @@ impl AgentProcess {
         let known = recoverable(&state, self.core.paths());
         let adopted = self.containerizer.recover(known);
         context.run_async(adopted, move |agent, result, context| {
-            if let Err(error) = result {
-                let message = format!("cannot recover containers: {}", describe(&error));
-                agent.shut_down(ShutdownReason::Failed { message }, context);
-                return;
-            }
+            let recovered = match result {
+                Ok(recovered) => recovered,
+                Err(error) => {
+                    let message = format!("cannot recover containers: {}", describe(&error));
+                    agent.shut_down(ShutdownReason::Failed { message }, context);
+                    return;
+                }
+            };
             let boot = recovery::boot_id().unwrap_or_default();
             let path = agent.core.paths().boot_id();
             let durability = mesos_agent_core::Durability::Written;
@@ -376,6 +388,7 @@ impl AgentProcess {
             };
             agent.checkpoint(vec![write], Vec::new(), context);
             agent.apply(Input::Recovered(Box::new(state)), context);
+            agent.note_recovered(recovered, context);
             sandboxes::attach_all(&agent.files, &agent.core);
             agent.tally.recovered(agent.core.started(), context.now());
             // Also those that cannot be adopted: the agent died before their process was known, and their wait ends

@@ -23,7 +23,12 @@ use crate::process::{AgentProcess, Ended, Parts};
 use crate::settings::{self, Folders};
 
 /// Programs that an agent starts from its launcher folder.
-const LAUNCHER_PROGRAMS: &[&str] = &["mesos-containerizer", "mesos-executor", "mesos-fetcher"];
+const LAUNCHER_PROGRAMS: &[&str] = &[
+    "mesos-containerizer",
+    "mesos-default-executor",
+    "mesos-executor",
+    "mesos-fetcher",
+];
 
 /// Why an agent could not be started.
 #[derive(Debug, Error)]
@@ -176,6 +181,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
     node.set_delegate("slave(1)");
     let given = Arc::clone(&containerizer);
     let files = mesos_node::files::spawn(node);
+    let stream_heartbeat = flags.duration("http_heartbeat_interval");
     let now = node.clock().now();
     let process = node.spawn(ProcessId::Numbered("slave"), move || {
         let core = Agent::new(config, now);
@@ -186,6 +192,7 @@ fn spawn(flags: &Flags, master: Upid, node: &Node) -> Result<RunningAgent, Start
             master,
             identity,
             files,
+            stream_heartbeat,
             ended: sender,
         })
     });

@@ -12,8 +12,8 @@ use mesos_proto::v0::mesos::SlaveInfo;
 
 use crate::machine;
 
-/// Search path of executors when the agent itself has none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Search path of executors when the agent itself has none, and of containers that others launch.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The agent's folders, absolute: helpers run with other working directories.
 #[derive(Clone, Debug)]

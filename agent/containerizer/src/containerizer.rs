@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesos::ids::ContainerId;
@@ -21,6 +23,36 @@ use crate::termination::Termination;
 /// A future of the containerizer: owns what it needs, runs on any executor.
 pub type ContainerizerFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
+/// What a container is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainerKind {
+    /// It runs an executor, or inside another container a task. An agent that comes back takes it up when it knows
+    /// the outermost container.
+    #[default]
+    Managed,
+    /// An outermost container without an executor: its sandbox is `containers/ID` below the work directory, and the
+    /// runtime directory alone tells a later agent of it.
+    Standalone,
+    /// A look into the container around it: environment and working directory are that one's. An agent that comes
+    /// back ends it.
+    Debug,
+}
+
+/// Where the output of a container goes.
+#[derive(Clone, Debug, Default)]
+pub enum ContainerOutput {
+    /// To the files `stdout` and `stderr` of the sandbox.
+    #[default]
+    Sandbox,
+    /// To pipes whose other ends the caller holds. They end with the container.
+    Pipes {
+        /// Takes standard output.
+        stdout: Arc<OwnedFd>,
+        /// Takes standard error.
+        stderr: Arc<OwnedFd>,
+    },
+}
+
 /// How a container is to be started.
 ///
 /// Ids and sandbox are taken as they are; the caller has validated them.
@@ -29,18 +61,25 @@ pub struct LaunchRequest {
     /// What to run. Its URIs are fetched into the sandbox first; its environment variables are laid over
     /// [`LaunchRequest::environment`] (secrets are skipped).
     pub command: CommandInfo,
-    /// Host path of the sandbox. Made (mode 0750) when it is missing; given to `user` when one is named.
+    /// What the container is for.
+    pub kind: ContainerKind,
+    /// Host path of the sandbox. Made (mode 0750) when it is missing; given to `user` when one is named. Containers
+    /// inside others and standalone ones have theirs at fixed places: what stands here is not looked at.
     pub sandbox: PathBuf,
+    /// Where its output goes.
+    pub output: ContainerOutput,
     /// The whole environment of the process. The containerizer adds `MESOS_SANDBOX`, and the command's own variables;
     /// nothing of the agent's environment leaks in.
     pub environment: BTreeMap<String, String>,
-    /// Account to run as; needs an agent that runs as root. `None` keeps the agent's account.
+    /// Account to run as; needs an agent that runs as root. `None` keeps the agent's account, or in a nested
+    /// container that of its parent.
     pub user: Option<String>,
     /// Resources that the container may count on (requests).
     pub resources: Vec<Resource>,
     /// Ceilings by resource name where they differ from the requests; infinity lifts the ceiling.
     pub limits: BTreeMap<String, f64>,
-    /// Container settings: resource limits of processes are read from it; images and volumes are refused.
+    /// Container settings: resource limits of processes and volumes of type SANDBOX_PATH are read from it; images and
+    /// other volumes are refused.
     pub container_info: Option<ContainerInfo>,
     /// The executor that this container belongs to; only recorded.
     pub executor_info: Option<ExecutorInfo>,
@@ -85,7 +124,8 @@ pub struct Recovered {
 
 /// Launches, watches and ends containers.
 pub trait Containerizer: Send + Sync + 'static {
-    /// Takes up the containers of an earlier life of the agent and destroys those that it does not name.
+    /// Takes up the containers of an earlier life of the agent: those that it names, those nested in them, and
+    /// standalone ones. All others are destroyed.
     fn recover(&self, known: Vec<RecoverableContainer>) -> ContainerizerFuture<Result<Recovered, ContainerizerError>>;
 
     /// Prepares, isolates, fetches and starts a container. Ready once the command may run. After an error nothing of
@@ -96,7 +136,8 @@ pub trait Containerizer: Send + Sync + 'static {
         request: LaunchRequest,
     ) -> ContainerizerFuture<Result<Launched, ContainerizerError>>;
 
-    /// Waits until the container and every process in it has ended. `None`: no such container.
+    /// Waits until the container and every process in it has ended. `None`: no such container. The end of a nested
+    /// container is known until it is removed or its outermost container ends.
     fn wait(&self, container_id: ContainerId) -> ContainerizerFuture<Option<Termination>>;
 
     /// Changes the container's resources.
@@ -116,6 +157,14 @@ pub trait Containerizer: Send + Sync + 'static {
     /// Kills every process of the container (nested containers first) and cleans up. Answers when that is done;
     /// `None`: no such container. A second call waits for the first.
     fn destroy(&self, container_id: ContainerId) -> ContainerizerFuture<Option<Termination>>;
+
+    /// Sends a signal to the container's first process, which passes it on to its command; `KILL` ends the container.
+    /// A container without a process yet is destroyed. Answers false when there is no such container.
+    fn kill(&self, container_id: ContainerId, signal: i32) -> ContainerizerFuture<Result<bool, ContainerizerError>>;
+
+    /// Removes what an ended container left: its sandbox and the memory of its end. Only for nested and standalone
+    /// containers; the sandboxes of executors have their own time.
+    fn remove(&self, container_id: ContainerId) -> ContainerizerFuture<Result<(), ContainerizerError>>;
 
     /// The containers that run or are being started or ended.
     fn containers(&self) -> Vec<ContainerId>;

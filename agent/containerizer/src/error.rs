@@ -27,6 +27,12 @@ pub enum ContainerizerError {
         /// The nested container.
         container_id: ContainerId,
     },
+    /// The container runs, and only what has ended can be removed.
+    #[error("container {0} has not ended yet")]
+    NotEnded(ContainerId),
+    /// There is no such signal.
+    #[error("there is no signal {0}")]
+    BadSignal(i32),
     /// The request asks for something that this containerizer does not offer.
     #[error("the mesos containerizer does not support {0} yet")]
     Unsupported(String),
@@ -63,6 +69,9 @@ pub enum ContainerizerError {
         /// The cause.
         source: io::Error,
     },
+    /// A pipe for output could not be handed on.
+    #[error("failed to hand on the pipe for the output")]
+    Output(#[source] io::Error),
     /// The launch helper could not be started.
     #[error("failed to start the launch helper '{}'", program.display())]
     Spawn {

@@ -1,5 +1,6 @@
 //! The agent's side of the launch helper: start it, instruct it, let it go.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use mesos_proto::v0::mesos::rlimit_info::rlimit::Type as RlimitType;
 use mesos_proto::v0::mesos::{CommandInfo, ContainerInfo};
+use mesos_proto::v0::slave::containerizer::ContainerLaunchInfo;
 use nix::unistd::{User, geteuid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use crate::containerizer::{HelperCommand, LaunchRequest};
+use crate::containerizer::{ContainerOutput, HelperCommand, LaunchRequest};
 use crate::environment::overlay_environment;
 use crate::error::ContainerizerError;
 use crate::helper::launch::LAUNCH;
@@ -96,23 +98,32 @@ pub(crate) fn make_sandbox(sandbox: &Path, user: Option<&UserSpec>) -> Result<()
     }
 }
 
-/// What the helper shall run for a request.
+/// What the helper shall run for a request; a look into a container has that one's environment and folder.
 pub(crate) fn launch_spec(
     request: &LaunchRequest,
     status_path: PathBuf,
     user: Option<UserSpec>,
     rlimits: Vec<RlimitSpec>,
+    parent: Option<&ContainerLaunchInfo>,
 ) -> Result<LaunchSpec, ContainerizerError> {
     let (program, argv) = program_of(&request.command).ok_or(ContainerizerError::NoCommand)?;
-    let mut environment = request.environment.clone();
-    environment.insert("MESOS_SANDBOX".to_owned(), request.sandbox.display().to_string());
+    let mut environment = BTreeMap::new();
+    let mut directory = request.sandbox.clone();
+    if let Some(parent) = parent {
+        let inherited = parent.environment.variables.iter();
+        environment.extend(inherited.map(|variable| (variable.name().to_owned(), variable.value().to_owned())));
+        directory = PathBuf::from(parent.working_directory());
+    } else {
+        environment.insert("MESOS_SANDBOX".to_owned(), request.sandbox.display().to_string());
+    }
+    environment.extend(request.environment.clone());
     overlay_environment(&mut environment, &request.command)?;
     Ok(LaunchSpec {
         status_path: Some(status_path),
         program,
         argv,
         environment: environment.into_iter().collect(),
-        directory: request.sandbox.clone(),
+        directory,
         user,
         rlimits,
     })
@@ -158,10 +169,19 @@ pub(crate) fn rlimits_of(info: Option<&ContainerInfo>) -> Result<Vec<RlimitSpec>
 }
 
 /// Starts the helper and instructs it; it runs nothing before [`Helper::go`]. Its output and that of the command go
-/// to `stdout` and `stderr` in the sandbox.
-pub(crate) async fn start(command: &HelperCommand, spec: LaunchSpec) -> Result<Helper, ContainerizerError> {
-    let stdout = open_output(&spec.directory.join("stdout"), spec.user.as_ref())?;
-    let stderr = open_output(&spec.directory.join("stderr"), spec.user.as_ref())?;
+/// where the request says.
+pub(crate) async fn start(
+    command: &HelperCommand,
+    spec: LaunchSpec,
+    output: &ContainerOutput,
+) -> Result<Helper, ContainerizerError> {
+    let (stdout, stderr) = match output {
+        ContainerOutput::Sandbox => (
+            open_output(&spec.directory.join("stdout"), spec.user.as_ref())?.into(),
+            open_output(&spec.directory.join("stderr"), spec.user.as_ref())?.into(),
+        ),
+        ContainerOutput::Pipes { stdout, stderr } => (duplicate(stdout)?, duplicate(stderr)?),
+    };
     let failed = |source| ContainerizerError::Spawn {
         program: command.program.clone(),
         source,
@@ -195,6 +215,10 @@ pub(crate) async fn start(command: &HelperCommand, spec: LaunchSpec) -> Result<H
     }
 }
 
+fn duplicate(pipe: &OwnedFd) -> Result<OwnedFd, ContainerizerError> {
+    pipe.try_clone().map_err(ContainerizerError::Output)
+}
+
 fn open_output(path: &Path, user: Option<&UserSpec>) -> Result<fs::File, ContainerizerError> {
     let failed = |source| ContainerizerError::File {
         action: "open the output file",
@@ -217,8 +241,6 @@ fn open_output(path: &Path, user: Option<&UserSpec>) -> Result<fs::File, Contain
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use mesos_proto::v0::mesos::environment::Variable;
     use mesos_proto::v0::mesos::rlimit_info::RLimit;
 
@@ -261,7 +283,7 @@ mod tests {
             .mut_or_insert_default()
             .variables
             .push(variable);
-        let spec = launch_spec(&request, PathBuf::from("/s"), None, Vec::new()).expect("a command");
+        let spec = launch_spec(&request, PathBuf::from("/s"), None, Vec::new(), None).expect("a command");
         let expected = [("A", "command"), ("MESOS_SANDBOX", "/box")];
         assert_eq!(
             spec.environment,

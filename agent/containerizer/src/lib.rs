@@ -23,10 +23,13 @@ pub mod program;
 pub mod reaper;
 mod recovery;
 mod registry;
+mod removal;
+mod runtime_scan;
 mod termination;
 
 pub use containerizer::{
-    Config, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched, RecoverableContainer, Recovered,
+    Config, ContainerKind, ContainerOutput, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched,
+    RecoverableContainer, Recovered,
 };
 pub use environment::{SecretError, overlay_environment};
 pub use error::ContainerizerError;

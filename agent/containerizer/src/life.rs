@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::environment::Variable;
-use mesos_proto::v0::slave::containerizer::{ContainerConfig, ContainerLaunchInfo};
+use mesos_proto::v0::slave::containerizer::{ContainerClass, ContainerConfig, ContainerLaunchInfo};
 use tokio::process::Child;
 use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint;
-use crate::containerizer::{LaunchRequest, Launched};
+use crate::containerizer::{ContainerKind, LaunchRequest, Launched};
 use crate::error::ContainerizerError;
 use crate::fetcher::{self, FetchRequest};
 use crate::helper::protocol::{LaunchSpec, UserSpec};
@@ -87,7 +87,7 @@ async fn start(
         blocking(move || prepare(&inner, &container_id, &request)).await?
     };
     let user = prepared.user.clone();
-    let helper = launcher::start(&inner.config.helper, prepared).await?;
+    let helper = launcher::start(&inner.config.helper, prepared, &request.output).await?;
     let pid = helper.pid;
     inner.set_root(container_id, TreeRoot::running(pid));
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -127,6 +127,7 @@ fn prepare(
     };
     launcher::make_sandbox(&request.sandbox, user.as_ref())?;
     let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    mark(&folder, request.kind)?;
     let config_path = paths::config(&folder);
     checkpoint::write_message(&config_path, &container_config(request)).map_err(write_failed(config_path))?;
     for isolator in &inner.isolation.isolators {
@@ -134,10 +135,43 @@ fn prepare(
     }
     let status_path = paths::status(&folder);
     checkpoint::write(&status_path, b"").map_err(write_failed(status_path.clone()))?;
-    let spec = launcher::launch_spec(request, status_path, user, rlimits)?;
+    let around = launch_info_around(inner, container_id, request)?;
+    let spec = launcher::launch_spec(request, status_path, user, rlimits, around.as_ref())?;
     let info_path = paths::launch_info(&folder);
     checkpoint::write_message(&info_path, &launch_info(request, &spec)).map_err(write_failed(info_path))?;
     Ok(spec)
+}
+
+/// Leaves what a later agent has to know of containers that are none of an executor.
+fn mark(folder: &Path, kind: ContainerKind) -> Result<(), ContainerizerError> {
+    let marker = match kind {
+        ContainerKind::Managed => return Ok(()),
+        ContainerKind::Standalone => paths::standalone_marker(folder),
+        ContainerKind::Debug => paths::force_destroy_on_recovery(folder),
+    };
+    checkpoint::write(&marker, b"").map_err(write_failed(marker))
+}
+
+/// How the container around a look into it was started.
+fn launch_info_around(
+    inner: &Inner,
+    container_id: &ContainerId,
+    request: &LaunchRequest,
+) -> Result<Option<ContainerLaunchInfo>, ContainerizerError> {
+    let Some(parent) = container_id.parent().filter(|_| request.kind == ContainerKind::Debug) else {
+        return Ok(None);
+    };
+    let volumes = request.container_info.as_ref().map_or(0, |info| info.volumes.len());
+    if volumes > 0 {
+        let what = "volumes in a container that looks into another one".to_owned();
+        return Err(ContainerizerError::Unsupported(what));
+    }
+    let path = paths::launch_info(&paths::container_dir(&inner.config.runtime_dir, parent));
+    checkpoint::read_message(&path).map_err(|source| ContainerizerError::File {
+        action: "read",
+        path,
+        source,
+    })
 }
 
 /// All that happens between the birth of the container's init and the start of its command.
@@ -182,10 +216,16 @@ fn isolated<'a>(container_id: &'a ContainerId, request: &'a LaunchRequest) -> Is
     Isolated {
         container_id,
         sandbox: &request.sandbox,
+        parent_sandbox: parent_sandbox(container_id, &request.sandbox),
         resources: &request.resources,
         limits: &request.limits,
         container_info: request.container_info.as_ref(),
     }
+}
+
+/// Sandbox of the container around a nested one: they stand in one another.
+pub(crate) fn parent_sandbox<'a>(container_id: &ContainerId, sandbox: &'a Path) -> Option<&'a Path> {
+    sandbox.ancestors().nth(2).filter(|_| container_id.is_nested())
 }
 
 fn container_config(request: &LaunchRequest) -> ContainerConfig {
@@ -197,6 +237,10 @@ fn container_config(request: &LaunchRequest) -> ContainerConfig {
     config.executor_info = request.executor_info.clone().into();
     config.task_info = request.task_info.clone().into();
     config.container_info = request.container_info.clone().into();
+    config.set_container_class(match request.kind {
+        ContainerKind::Managed | ContainerKind::Standalone => ContainerClass::DEFAULT,
+        ContainerKind::Debug => ContainerClass::DEBUG,
+    });
     for (name, limit) in &request.limits {
         let mut scalar = mesos_proto::v0::mesos::value::Scalar::new();
         scalar.set_value(*limit);

@@ -12,13 +12,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::network_info::IPAddress;
 use mesos_proto::v0::mesos::{ContainerStatus, NetworkInfo, Resource, ResourceStatistics};
+use nix::sys::signal::Signal;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::checkpoint;
 use crate::containerizer::{
-    Config, Containerizer, ContainerizerFuture, LaunchRequest, Launched, RecoverableContainer, Recovered,
+    Config, ContainerKind, Containerizer, ContainerizerFuture, LaunchRequest, Launched, RecoverableContainer, Recovered,
 };
 use crate::error::ContainerizerError;
 use crate::isolators::{self, Isolated, Isolation};
@@ -26,7 +27,7 @@ use crate::paths;
 use crate::process_tree::{self, TreeRoot};
 use crate::registry::{Live, Registry};
 use crate::termination::Termination;
-use crate::{life, recovery};
+use crate::{life, recovery, removal};
 
 /// Threads that drive containers; blocking work has threads of its own.
 const WORKER_THREADS: usize = 1;
@@ -110,22 +111,39 @@ impl Inner {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a container; gives the channels of its life.
-    pub fn enter(&self, container_id: &ContainerId, request: &LaunchRequest) -> Result<Channels, ContainerizerError> {
-        let (destroy, destroyed) = watch::channel(false);
-        let (publish, done) = watch::channel(None);
+    /// Enters a container that is to be launched and fills in what follows from its place; gives the channels of its
+    /// life. A nested container is launched once; others may be launched again under the same id.
+    fn enter(&self, container_id: &ContainerId, request: &mut LaunchRequest) -> Result<Channels, ContainerizerError> {
         let mut registry = self.registry();
-        if registry.live.contains_key(container_id) || registry.termination(container_id).is_some() {
+        let ended = container_id.is_nested() && registry.termination(container_id).is_some();
+        if registry.live.contains_key(container_id) || ended {
             return Err(ContainerizerError::AlreadyLaunched(container_id.clone()));
         }
-        let parent = container_id.parent();
-        if parent.is_some_and(|parent| registry.live.get(parent).is_none_or(|parent| parent.root.is_none())) {
-            return Err(ContainerizerError::ParentNotRunning {
+        if let Some(parent) = container_id.parent() {
+            let ready = |live: &&Live| live.root.is_some() && !*live.destroy.borrow();
+            let around = registry.live.get(parent).filter(ready);
+            let around = around.ok_or_else(|| ContainerizerError::ParentNotRunning {
                 container_id: container_id.clone(),
-            });
+            })?;
+            request.sandbox = paths::nested_sandbox(&around.sandbox, container_id);
+            request.user = request.user.take().or_else(|| around.user.clone());
+        } else if request.kind == ContainerKind::Standalone {
+            request.sandbox = paths::standalone_sandbox(&self.config.work_dir, container_id);
         }
+        Ok(Self::add(&mut registry, container_id, request))
+    }
+
+    /// Enters a container of an earlier life of the agent.
+    pub fn enter_again(&self, container_id: &ContainerId, request: &LaunchRequest) -> Channels {
+        Self::add(&mut self.registry(), container_id, request)
+    }
+
+    fn add(registry: &mut Registry, container_id: &ContainerId, request: &LaunchRequest) -> Channels {
+        let (destroy, destroyed) = watch::channel(false);
+        let (publish, done) = watch::channel(None);
         let live = Live {
             sandbox: request.sandbox.clone(),
+            user: request.user.clone(),
             resources: request.resources.clone(),
             limits: request.limits.clone(),
             root: None,
@@ -133,7 +151,7 @@ impl Inner {
             done,
         };
         registry.live.insert(container_id.clone(), live);
-        Ok(Channels { destroyed, publish })
+        Channels { destroyed, publish }
     }
 
     /// Remembers a container's init.
@@ -153,6 +171,19 @@ impl Inner {
         registry
             .termination(container_id)
             .map(|termination| watch::channel(Some(termination.clone())).1)
+    }
+
+    fn kill(&self, container_id: &ContainerId, signal: i32) -> Result<bool, ContainerizerError> {
+        let signal = Signal::try_from(signal).map_err(|_| ContainerizerError::BadSignal(signal))?;
+        let Some(root) = self.registry().live.get(container_id).map(|live| live.root) else {
+            return Ok(false);
+        };
+        tracing::info!(%container_id, %signal, "signalling a container");
+        match root {
+            Some(root) => process_tree::signal_root(root, signal),
+            None => drop(self.ask_to_end(container_id)),
+        }
+        Ok(true)
     }
 
     /// Ends the containers nested in one, and waits for that.
@@ -206,6 +237,7 @@ impl Inner {
         let container = Isolated {
             container_id,
             sandbox: &sandbox,
+            parent_sandbox: life::parent_sandbox(container_id, &sandbox),
             resources,
             limits,
             container_info: None,
@@ -294,9 +326,9 @@ impl Containerizer for MesosContainerizer {
     fn launch(
         &self,
         container_id: ContainerId,
-        request: LaunchRequest,
+        mut request: LaunchRequest,
     ) -> ContainerizerFuture<Result<Launched, ContainerizerError>> {
-        let channels = match self.inner.enter(&container_id, &request) {
+        let channels = match self.inner.enter(&container_id, &mut request) {
             Ok(channels) => channels,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
@@ -359,6 +391,15 @@ impl Containerizer for MesosContainerizer {
             Some(end) => Box::pin(told(end)),
             None => Box::pin(std::future::ready(None)),
         }
+    }
+
+    fn kill(&self, container_id: ContainerId, signal: i32) -> ContainerizerFuture<Result<bool, ContainerizerError>> {
+        Box::pin(std::future::ready(self.inner.kill(&container_id, signal)))
+    }
+
+    fn remove(&self, container_id: ContainerId) -> ContainerizerFuture<Result<(), ContainerizerError>> {
+        let inner = Arc::clone(&self.inner);
+        self.start(blocking(move || removal::remove(&inner, &container_id)))
     }
 
     fn containers(&self) -> Vec<ContainerId> {

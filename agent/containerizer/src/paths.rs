@@ -1,6 +1,6 @@
-//! Every path below the agent's `runtime_dir` that the containerizer uses.
+//! Every path below the agent's `runtime_dir` that the containerizer uses, and the sandboxes that it places itself.
 //!
-//! Source: shared facts, `disk_layout.md` section 3.
+//! Source: shared facts, `disk_layout.md` sections 2 and 3.
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,30 @@ pub fn config(container_dir: &Path) -> PathBuf {
 #[must_use]
 pub fn launch_info(container_dir: &Path) -> PathBuf {
     container_dir.join("launch_info")
+}
+
+/// Empty file: the container runs without an executor.
+#[must_use]
+pub fn standalone_marker(container_dir: &Path) -> PathBuf {
+    container_dir.join("standalone.marker")
+}
+
+/// Empty file: the container is not to be taken up by a later agent.
+#[must_use]
+pub fn force_destroy_on_recovery(container_dir: &Path) -> PathBuf {
+    container_dir.join("force_destroy_on_recovery")
+}
+
+/// Sandbox of a container nested directly in the one of `sandbox`.
+#[must_use]
+pub fn nested_sandbox(sandbox: &Path, container_id: &ContainerId) -> PathBuf {
+    sandbox.join(CONTAINERS).join(container_id.value())
+}
+
+/// Sandbox of a standalone container, below the agent's work directory.
+#[must_use]
+pub fn standalone_sandbox(work_dir: &Path, container_id: &ContainerId) -> PathBuf {
+    work_dir.join(CONTAINERS).join(container_id.value())
 }
 
 /// Text: process id of the container's init.

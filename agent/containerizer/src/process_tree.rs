@@ -283,6 +283,13 @@ fn send_each(pids: &BTreeSet<i32>, signal: Signal) {
     }
 }
 
+/// Sends a signal to the root of a tree alone. One that has ended, or a stranger with its id, is left alone.
+pub fn signal_root(root: TreeRoot, signal: Signal) {
+    if root.is_running() {
+        send(root.pid, signal);
+    }
+}
+
 /// Sends a signal; a process that has ended meanwhile is no failure, one of a foreign account is logged.
 fn send(pid: i32, signal: Signal) {
     match kill(Pid::from_raw(pid), signal) {

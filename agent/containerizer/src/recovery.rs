@@ -1,24 +1,23 @@
 //! Taking up containers of an earlier life of the agent.
 //!
 //! Their inits are no children of this process: they are looked at from time to time, and the wait status comes from
-//! the file that each init writes. Containers that no checkpoint names are destroyed.
+//! the file that each init writes. Containers that neither a checkpoint nor a marker names are destroyed.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesos::ids::ContainerId;
 
 use crate::checkpoint;
-use crate::containerizer::{LaunchRequest, RecoverableContainer, Recovered};
+use crate::containerizer::{ContainerKind, LaunchRequest, RecoverableContainer, Recovered};
 use crate::error::ContainerizerError;
 use crate::isolators::Isolated;
 use crate::life;
 use crate::mesos_containerizer::{Channels, Inner, blocking};
 use crate::paths;
 use crate::process_tree::{self, ProcessStat, TreeRoot};
+use crate::runtime_scan;
 use crate::termination::{Termination, WaitStatus};
 
 /// First pause between looks at a process.
@@ -30,41 +29,101 @@ const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// How long the processes of an orphan may take to go.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Watches the known containers again and destroys the others.
+/// A container that is taken up, not watched yet.
+struct Adopted {
+    container_id: ContainerId,
+    root: Option<TreeRoot>,
+    launched: bool,
+    channels: Channels,
+}
+
+/// Watches the known containers again, with all that runs in them, and destroys the others.
+///
+/// Nothing is watched before all are entered: the end of a container must find those inside it.
 pub(crate) async fn recover(
     inner: Arc<Inner>,
     known: Vec<RecoverableContainer>,
 ) -> Result<Recovered, ContainerizerError> {
-    let mut recovered = Recovered::default();
+    let scanned = Arc::clone(&inner);
+    let ids: BTreeSet<ContainerId> = known.iter().map(|container| container.container_id.clone()).collect();
+    let scan = blocking(move || {
+        let runtime_dir = &scanned.config.runtime_dir;
+        runtime_scan::scan(runtime_dir, &ids).map_err(|source| ContainerizerError::File {
+            action: "read",
+            path: paths::containers_dir(runtime_dir),
+            source,
+        })
+    })
+    .await?;
+    let mut adopted = Vec::new();
     for container in known {
-        let container_id = container.container_id.clone();
+        let folder = paths::container_dir(&inner.config.runtime_dir, &container.container_id);
+        // The agent's checkpoints tell all but the account.
+        let user = runtime_scan::request_of(&folder, ContainerKind::Managed).map_or(None, |request| request.user);
         let request = LaunchRequest {
             sandbox: container.sandbox,
+            user,
             resources: container.resources,
             limits: container.limits,
             ..LaunchRequest::default()
         };
-        let channels = inner.enter(&container_id, &request)?;
-        let isolated = Isolated {
-            container_id: &container_id,
-            sandbox: &request.sandbox,
-            resources: &request.resources,
-            limits: &request.limits,
-            container_info: None,
-        };
-        for isolator in &inner.isolation.isolators {
-            isolator.recover(isolated)?;
-        }
-        let root = root_of(i32::try_from(container.pid).unwrap_or_default());
-        if let Some(root) = root {
-            inner.set_root(&container_id, root);
-        }
-        tracing::info!(%container_id, pid = container.pid, running = root.is_some(), "container recovered");
-        tokio::spawn(watch_again(Arc::clone(&inner), container_id.clone(), root, channels));
-        recovered.containers.push(container_id);
+        adopted.push(adopt(
+            &inner,
+            container.container_id,
+            &request,
+            i32::try_from(container.pid).ok(),
+        )?);
     }
-    recovered.orphans = destroy_orphans(&inner).await?;
+    for left in scan.left {
+        adopted.push(adopt(&inner, left.container_id, &left.request, left.pid)?);
+    }
+    for (container_id, termination) in scan.ended {
+        inner.registry().remember(&container_id, termination);
+    }
+    for container_id in scan.forced {
+        end_forced(&inner, container_id).await?;
+    }
+    let mut recovered = Recovered::default();
+    for container in adopted {
+        recovered.containers.push(container.container_id.clone());
+        tokio::spawn(watch_again(Arc::clone(&inner), container));
+    }
+    for orphan in &scan.orphans {
+        destroy_orphan(&inner, orphan.clone()).await?;
+    }
+    recovered.orphans = scan.orphans;
     Ok(recovered)
+}
+
+fn adopt(
+    inner: &Arc<Inner>,
+    container_id: ContainerId,
+    request: &LaunchRequest,
+    pid: Option<i32>,
+) -> Result<Adopted, ContainerizerError> {
+    let channels = inner.enter_again(&container_id, request);
+    let isolated = Isolated {
+        container_id: &container_id,
+        sandbox: &request.sandbox,
+        parent_sandbox: life::parent_sandbox(&container_id, &request.sandbox),
+        resources: &request.resources,
+        limits: &request.limits,
+        container_info: None,
+    };
+    for isolator in &inner.isolation.isolators {
+        isolator.recover(isolated)?;
+    }
+    let root = pid.and_then(root_of);
+    if let Some(root) = root {
+        inner.set_root(&container_id, root);
+    }
+    tracing::info!(%container_id, pid, running = root.is_some(), "container recovered");
+    Ok(Adopted {
+        container_id,
+        root,
+        launched: pid.is_some(),
+        channels,
+    })
 }
 
 /// The container's init, if the process of that id can be one: every init leads its own session.
@@ -76,19 +135,22 @@ fn root_of(pid: i32) -> Option<TreeRoot> {
     })
 }
 
-async fn watch_again(inner: Arc<Inner>, container_id: ContainerId, root: Option<TreeRoot>, channels: Channels) {
-    let Channels { mut destroyed, publish } = channels;
-    if let Some(root) = root {
+async fn watch_again(inner: Arc<Inner>, container: Adopted) {
+    let container_id = container.container_id;
+    let Channels { mut destroyed, publish } = container.channels;
+    if let Some(root) = container.root {
         tokio::select! {
             () = ended(root) => {}
             () = life::asked_to_end(&mut destroyed) => life::kill(&inner, &container_id).await,
         }
     }
-    let status = life::recorded_status(&inner, &container_id);
-    let termination = Termination {
-        status: status.or(Some(WaitStatus::signaled(9).raw())),
-        ..Termination::default()
-    };
+    let mut termination = Termination::default();
+    if container.launched {
+        let status = life::recorded_status(&inner, &container_id);
+        termination.status = status.or(Some(WaitStatus::signaled(nix::libc::SIGKILL).raw()));
+    } else {
+        termination.message = Some("the agent ended while the container was being launched".to_owned());
+    }
     life::clean_up(&inner, &container_id, &termination).await;
     life::publish_end(&inner, &container_id, termination, &publish);
 }
@@ -101,63 +163,53 @@ async fn ended(root: TreeRoot) {
     }
 }
 
-/// Ends the containers of the runtime directory that nobody knows; they are gone when this returns.
-async fn destroy_orphans(inner: &Arc<Inner>) -> Result<Vec<ContainerId>, ContainerizerError> {
-    let folder = paths::containers_dir(&inner.config.runtime_dir);
-    let mut orphans = Vec::new();
-    find_orphans(inner, &folder, None, &mut orphans).map_err(|source| ContainerizerError::File {
-        action: "read",
-        path: folder.clone(),
-        source,
-    })?;
-    for orphan in orphans.clone() {
-        let inner = Arc::clone(inner);
-        blocking(move || {
-            let folder = paths::container_dir(&inner.config.runtime_dir, &orphan);
-            let pid = checkpoint::read_number(&paths::pid(&folder)).unwrap_or_default();
-            if let Some(root) = pid.and_then(root_of)
-                && let Err(error) = process_tree::kill_tree(root, ORPHAN_PATIENCE)
-            {
-                tracing::error!(container_id = %orphan, %error, "processes of the orphan are left");
-            }
-            for isolator in inner.isolation.isolators.iter().rev() {
-                isolator.cleanup(&orphan);
-            }
-            tracing::info!(container_id = %orphan, "orphaned container destroyed");
-            life::remove_dir(&folder).map_err(|source| ContainerizerError::File {
-                action: "remove",
-                path: folder,
-                source,
-            })
+/// Ends a look into a container; whoever looked is gone. Its end stays known as that of any nested container.
+async fn end_forced(inner: &Arc<Inner>, container_id: ContainerId) -> Result<(), ContainerizerError> {
+    let termination = Termination {
+        status: Some(WaitStatus::signaled(nix::libc::SIGKILL).raw()),
+        ..Termination::default()
+    };
+    let (killed, ended, in_folder) = (Arc::clone(inner), container_id.clone(), termination.to_proto());
+    blocking(move || {
+        kill_left(&killed, &ended);
+        let path = paths::termination(&paths::container_dir(&killed.config.runtime_dir, &ended));
+        checkpoint::write_message(&path, &in_folder).map_err(|source| ContainerizerError::File {
+            action: "write",
+            path,
+            source,
         })
-        .await?;
-    }
-    Ok(orphans)
+    })
+    .await?;
+    inner.registry().remember(&container_id, termination);
+    Ok(())
 }
 
-/// Finds containers by their folders, nested ones before the one they run in.
-fn find_orphans(
-    inner: &Inner,
-    folder: &Path,
-    parent: Option<&ContainerId>,
-    orphans: &mut Vec<ContainerId>,
-) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            continue;
-        };
-        let container_id = parent.map_or_else(|| ContainerId::new(name), |parent| parent.child(name));
-        find_orphans(inner, &paths::nested_dir(&entry.path()), Some(&container_id), orphans)?;
-        if !inner.registry().live.contains_key(&container_id) {
-            orphans.push(container_id);
-        }
+/// Ends a container that nobody knows; it is gone when this returns.
+async fn destroy_orphan(inner: &Arc<Inner>, orphan: ContainerId) -> Result<(), ContainerizerError> {
+    let inner = Arc::clone(inner);
+    blocking(move || {
+        kill_left(&inner, &orphan);
+        tracing::info!(container_id = %orphan, "orphaned container destroyed");
+        let folder = paths::container_dir(&inner.config.runtime_dir, &orphan);
+        life::remove_dir(&folder).map_err(|source| ContainerizerError::File {
+            action: "remove",
+            path: folder,
+            source,
+        })
+    })
+    .await
+}
+
+/// Kills what the folder of a container names, and undoes its isolation.
+fn kill_left(inner: &Inner, container_id: &ContainerId) {
+    let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    let pid = checkpoint::read_number(&paths::pid(&folder)).unwrap_or_default();
+    if let Some(root) = pid.and_then(root_of)
+        && let Err(error) = process_tree::kill_tree(root, ORPHAN_PATIENCE)
+    {
+        tracing::error!(%container_id, %error, "processes of the container are left");
     }
-    Ok(())
+    for isolator in inner.isolation.isolators.iter().rev() {
+        isolator.cleanup(container_id);
+    }
 }

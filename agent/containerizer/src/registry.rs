@@ -18,6 +18,8 @@ const ENDED_MAX: usize = 4096;
 pub(crate) struct Live {
     /// Host path of the sandbox.
     pub sandbox: PathBuf,
+    /// The account it runs as; the agent's own when unset.
+    pub user: Option<String>,
     /// Requests.
     pub resources: Vec<Resource>,
     /// Ceilings.
@@ -39,13 +41,26 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Moves a container to those that have ended.
+    /// Moves a container to those that have ended. With an outermost one goes the memory of those inside it.
     pub fn end(&mut self, container_id: &ContainerId, termination: Termination) {
         self.live.remove(container_id);
+        if !container_id.is_nested() {
+            self.ended.retain(|(ended, _)| ended.root() != container_id);
+        }
+        self.remember(container_id, termination);
+    }
+
+    /// Keeps the end of a container that is not known to run.
+    pub fn remember(&mut self, container_id: &ContainerId, termination: Termination) {
         self.ended.push_back((container_id.clone(), termination));
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
         }
+    }
+
+    /// Forgets the end of a container.
+    pub fn forget(&mut self, container_id: &ContainerId) {
+        self.ended.retain(|(ended, _)| ended != container_id);
     }
 
     /// How a container ended that does not exist any more.

@@ -248,7 +248,7 @@ fn failed_launches_say_why_and_leave_nothing() {
     data.set_container_path("data".to_owned());
     info.volumes.push(data);
     with_volume.container_info = Some(info);
-    refused.push((with_volume, "volumes"));
+    refused.push((with_volume, "volumes of a ContainerInfo"));
     refused.push((
         LaunchRequest {
             sandbox: host.path("d"),
@@ -290,30 +290,6 @@ fn a_container_may_be_destroyed_while_it_fetches() {
         host.wait(launching),
         Err(ContainerizerError::DestroyedDuringLaunch(_))
     ));
-}
-
-#[test]
-fn nested_containers_end_with_their_parent_and_ids_are_taken_once() {
-    let host = Host::new();
-    let containerizer = host.containerizer();
-    let parent = ContainerId::new("p");
-    let nested = parent.child("n");
-    let early = host
-        .wait(containerizer.launch(nested.clone(), host.shell("n", "true")))
-        .expect_err("no parent");
-    assert!(matches!(early, ContainerizerError::ParentNotRunning { .. }));
-    host.launch(&containerizer, &parent, host.shell("p", "exec sleep 600"));
-    let launched = host.launch(&containerizer, &nested, host.shell("n", "exec sleep 600"));
-    let again = host
-        .wait(containerizer.launch(nested.clone(), host.shell("n", "true")))
-        .expect_err("taken");
-    assert!(matches!(again, ContainerizerError::AlreadyLaunched(_)));
-    host.wait(containerizer.destroy(parent)).expect("known");
-    assert!(!runs(i32::try_from(launched.pid).expect("pid")));
-    assert_eq!(
-        host.wait(containerizer.wait(nested)).expect("remembered").status,
-        Some(9)
-    );
 }
 
 #[test]

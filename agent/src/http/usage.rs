@@ -69,11 +69,13 @@ fn owner(executor: &Executor) -> Owner {
     }
 }
 
-/// The containers that executors started inside theirs.
+/// The containers that run no executor: nested and standalone ones.
 #[must_use]
-pub fn nested(containers: Vec<ContainerId>) -> Vec<Measured> {
-    let nested = containers.into_iter().filter(|container| container.parent().is_some());
-    nested.map(|container| Measured::unmeasured(container, None)).collect()
+pub fn others(agent: &Agent, containers: Vec<ContainerId>) -> Vec<Measured> {
+    let others = containers
+        .into_iter()
+        .filter(|container| agent.executor_in(container).is_none());
+    others.map(|container| Measured::unmeasured(container, None)).collect()
 }
 
 /// Keeps the containers that the query asks for by container, framework or executor id.
@@ -186,7 +188,7 @@ mod tests {
              \"source\":\"s\",\"statistics\":{\"cpus_soft_limit\":0.3,\"mem_rss_bytes\":7,\"timestamp\":1.5},\
              \"status\":{\"container_id\":{\"value\":\"c\"},\"executor_pid\":12}}]"
         );
-        let nested = nested(vec![ContainerId::new("p"), ContainerId::new("p").child("n")]);
+        let nested = [Measured::unmeasured(ContainerId::new("p").child("n"), None)];
         assert_eq!(render_containers(&nested), "[{\"container_id\":\"n\"}]");
         assert_eq!(render_statistics(&nested), "[]");
     }

@@ -31,6 +31,11 @@ impl EventStream {
         Self { writer, media_type }
     }
 
+    /// Completes when there is room for more, or nobody reads any more; for producers that can wait.
+    pub fn room(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.writer.room()
+    }
+
     /// Writes one event as a record.
     ///
     /// # Errors

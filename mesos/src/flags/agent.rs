@@ -2,7 +2,7 @@
 //!
 //! Source: shared facts, `flags_agent.tsv`.
 
-use super::spec::Bounds::{Any, AtMost, Checked, OneOf, Within};
+use super::spec::Bounds::{AboveZero, Any, AtMost, Checked, OneOf, Within};
 use super::spec::DefaultValue::{Computed, Is, Required, Unset};
 use super::spec::Support::{RefusedUnless, Works};
 use super::spec::{FlagSpec, Kind, Rule, flags};
@@ -28,7 +28,6 @@ const NO_MODULES: &str = environment::NO_MODULES;
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
-const NO_ATTACH: &str = "streams to and from containers are not there yet";
 const NO_DISK_WATCH: &str = "sandboxes are collected by age only, whatever the disk usage";
 const NO_RECONFIGURATION: &str = "an agent can only restart with equal resources and attributes yet";
 const ALL_FEATURES: &str = "an agent always announces what it can do";
@@ -80,7 +79,7 @@ pub static TABLE: &[FlagSpec] = flags! {
         "state that must not survive reboot";
     "launcher_dir": Text = Computed("(install prefix)/libexec/mesos", launcher_dir), Works, Any, "helper binaries";
     "switch_user": Bool = Is("true"), Works, Any, "run tasks as their user";
-    "http_heartbeat_interval": Duration = Is("30secs"), RefusedUnless(&[], NO_ATTACH), Any,
+    "http_heartbeat_interval": Duration = Is("30secs"), Works, AboveZero,
         "heartbeat of container attach streams";
     "frameworks_home": Text = Is(""), RefusedUnless(&[], NO_RELATIVE_URIS), Any, "prefix for relative executor URIs";
     "registration_backoff_factor": Duration = Is("1secs"), Works, AtMost("1mins"), "base of registration backoff";

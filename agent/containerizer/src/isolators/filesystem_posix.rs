@@ -11,6 +11,7 @@ use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::resource::disk_info::source::Type as SourceType;
 use mesos_proto::v0::mesos::{Resource, container_info::Type as ContainerType};
 
+use super::volume_sandbox_path::is_sandbox_path;
 use super::{Isolated, Isolator, IsolatorError};
 
 /// Links persistent volumes into sandboxes.
@@ -81,6 +82,10 @@ impl FilesystemPosix {
     }
 
     fn link_volumes(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
+        if container.container_id.is_nested() {
+            // Persistent volumes stand in the outermost sandbox, whose executor hands them on as SANDBOX_PATH volumes.
+            return Ok(());
+        }
         let mut wanted = BTreeSet::new();
         for resource in container.resources {
             let Some(volume) = self.volume(container.sandbox, resource)? else {
@@ -138,8 +143,8 @@ impl Isolator for FilesystemPosix {
             if info.mesos.image.is_some() {
                 return Err(refuse("images"));
             }
-            if !info.volumes.is_empty() {
-                return Err(refuse("volumes of a ContainerInfo"));
+            if !info.volumes.iter().all(is_sandbox_path) {
+                return Err(refuse("volumes of a ContainerInfo that are not of type SANDBOX_PATH"));
             }
         }
         self.link_volumes(container)

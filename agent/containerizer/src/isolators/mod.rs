@@ -16,13 +16,15 @@ use crate::process_tree::ProcessStat;
 mod filesystem_posix;
 mod posix_cpu;
 mod posix_mem;
+mod volume_sandbox_path;
 
 pub use filesystem_posix::FilesystemPosix;
 pub use posix_cpu::PosixCpu;
 pub use posix_mem::PosixMem;
+pub use volume_sandbox_path::VolumeSandboxPath;
 
 /// Isolator names of Apache Mesos that this containerizer does not offer yet.
-const NOT_YET: [&str; 34] = [
+const NOT_YET: [&str; 33] = [
     "filesystem/linux",
     "filesystem/shared",
     "cgroups/all",
@@ -45,7 +47,6 @@ const NOT_YET: [&str; 34] = [
     "linux/seccomp",
     "namespaces/ipc",
     "namespaces/pid",
-    "volume/sandbox_path",
     "volume/host_path",
     "volume/image",
     "volume/secret",
@@ -79,8 +80,8 @@ pub enum IsolatorError {
         /// What was asked for.
         what: String,
     },
-    /// A persistent volume cannot be put into the sandbox.
-    #[error("failed to link the persistent volume to '{}'", path.display())]
+    /// A volume cannot be put into the sandbox.
+    #[error("failed to link a volume to '{}'", path.display())]
     Volume {
         /// Path in the sandbox.
         path: PathBuf,
@@ -90,7 +91,8 @@ pub enum IsolatorError {
 }
 
 /// Names for messages; the aliases are left out.
-const SUPPORTED: &str = "posix/cpu, posix/mem, posix/rlimits, filesystem/posix, environment_secret";
+const SUPPORTED: &str = "posix/cpu, posix/mem, posix/rlimits, filesystem/posix, volume/sandbox_path, \
+                         environment_secret";
 
 /// What isolators see of a container.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +101,8 @@ pub struct Isolated<'a> {
     pub container_id: &'a ContainerId,
     /// Host path of its sandbox.
     pub sandbox: &'a Path,
+    /// Host path of the sandbox of the container around it.
+    pub parent_sandbox: Option<&'a Path>,
     /// Its resources.
     pub resources: &'a [Resource],
     /// Its ceilings.
@@ -186,13 +190,13 @@ pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorErr
         }
     }
     let mut isolation = Isolation {
-        isolators: vec![Box::new(FilesystemPosix::new(work_dir))],
+        isolators: vec![Box::new(FilesystemPosix::new(work_dir)), Box::new(VolumeSandboxPath)],
         rlimits: false,
     };
     for name in names {
         match name {
-            // Both are always there.
-            "filesystem/posix" | "environment_secret" => {}
+            // These are always there.
+            "filesystem/posix" | "volume/sandbox_path" | "environment_secret" => {}
             "posix/cpu" => isolation.isolators.push(Box::new(PosixCpu)),
             "posix/mem" => isolation.isolators.push(Box::new(PosixMem)),
             "posix/rlimits" => isolation.rlimits = true,
@@ -215,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_flag_is_read_in_order_with_its_aliases() {
-        let default = vec!["filesystem/posix", "posix/cpu", "posix/mem"];
+        let default = vec!["filesystem/posix", "volume/sandbox_path", "posix/cpu", "posix/mem"];
         assert_eq!(names("posix/cpu,posix/mem"), Ok(default.clone()));
         assert_eq!(names("process"), Ok(default.clone()));
         assert_eq!(names(" filesystem/posix , process,posix/rlimits"), Ok(default));

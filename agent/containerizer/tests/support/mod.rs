@@ -1,5 +1,7 @@
 //! A containerizer over temporary folders, with the launch helper of this build.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 //! [`parse`] reads a call, [`reads`] builds answers from the core's state, [`encode`] writes them; this file leads from
 //! one to the other and asks whoever else has to be asked.
 
+pub mod containers;
 pub mod encode;
 pub mod parse;
 pub mod reads;
@@ -13,7 +14,6 @@ use std::time::Duration;
 use libprocess::http::media::{MediaType, plain};
 use libprocess::http::{Body, Method, StatusCode};
 use libprocess::{Context, Node, Request, Responder, Response};
-use mesos::ids::ContainerId;
 use mesos_proto::v1::agent::call::Type;
 use mesos_proto::v1::mesos::DurationInfo;
 
@@ -55,32 +55,23 @@ fn dispatch(agent: &mut AgentProcess, call: Call, responder: Responder, context:
         Type::LIST_FILES | Type::READ_FILE => return files(agent, call, responder, context),
         // There are no images here, and so none is left to prune.
         Type::PRUNE_IMAGES => return responder.send(Response::status(StatusCode::OK)),
-        _ => return responder.send(refuse(agent, &call)),
+        kind if parse::is_about_containers(kind) => return agent.container_call(&call, responder, context),
+        kind => return responder.send(plain(501, format!("this agent does not support the call {kind:?} yet"))),
     };
     responder.send(encode(&answer, media_type));
 }
 
-/// Calls about containers and resource providers, none of which operators can change here.
-fn refuse(agent: &AgentProcess, call: &Call) -> Response {
-    let kind = call.kind;
-    if let Some(container) = parse::container_of(call) {
-        let container = ContainerId::from(container);
-        let creates = matches!(
-            kind,
-            Type::LAUNCH_CONTAINER | Type::LAUNCH_NESTED_CONTAINER | Type::LAUNCH_NESTED_CONTAINER_SESSION
-        );
-        if !creates && !agent.containerizer().containers().contains(&container) {
-            return plain(404, format!("container {container} is not known"));
-        }
-    }
-    plain(501, format!("this agent does not support the call {kind:?} yet"))
-}
-
 fn containers(agent: &AgentProcess, call: &Call, responder: Responder, context: &mut Context<AgentProcess>) {
     let mut containers = usage::executors(agent.core());
-    if call.message.get_containers.show_nested() {
-        containers.extend(usage::nested(agent.containerizer().containers()));
-    }
+    let others = usage::others(agent.core(), agent.containerizer().containers());
+    let (show_nested, show_standalone) = (
+        call.message.get_containers.show_nested(),
+        call.message.get_containers.show_standalone(),
+    );
+    containers.extend(others.into_iter().filter(|other| match other.container_id.is_nested() {
+        true => show_nested,
+        false => show_standalone,
+    }));
     let media_type = call.media_type;
     let measured = usage::measure(Arc::clone(agent.containerizer()), containers);
     context.run_async(measured, move |_, measured, _| {

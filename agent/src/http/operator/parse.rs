@@ -3,6 +3,7 @@
 //! Source: shared facts, `operator_calls.tsv`.
 
 use libprocess::http::media::{MediaType, plain};
+use libprocess::http::negotiate::{APPLICATION_RECORDIO, accepts};
 use libprocess::{Request, Response};
 use mesos_proto::v1::agent;
 use mesos_proto::v1::agent::call::Type;
@@ -10,8 +11,14 @@ use mesos_proto::v1::mesos::ContainerID;
 
 use crate::http::body;
 
-/// Encoding of bodies that consist of many records.
-const RECORDIO: &str = "application/recordio";
+/// How an answer that consists of many records announces itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// As its records' encoding, like all other answers.
+    Plain,
+    /// As `application/recordio`, with the records' encoding in a header of its own.
+    RecordIo,
+}
 
 /// A call that has what its type demands.
 #[derive(Clone, Debug)]
@@ -20,8 +27,10 @@ pub struct Call {
     pub kind: Type,
     /// The call itself.
     pub message: agent::Call,
-    /// Encoding of the answer.
+    /// Encoding of the answer, or of its records.
     pub media_type: MediaType,
+    /// How an answer of records is announced.
+    pub framing: Framing,
 }
 
 /// Reads a request.
@@ -31,18 +40,13 @@ pub struct Call {
 /// The answer to send: 400, 405, 406, 415 or 501.
 pub fn parse(request: &Request) -> Result<Call, Response> {
     body::check_method(request)?;
-    if request.header("content-type") == Some(RECORDIO) {
+    if request.header("content-type") == Some(APPLICATION_RECORDIO) {
         return Err(refuse_records(request));
     }
     let body_type = MediaType::of_body(request)?;
     let message: agent::Call = body::decode(request, body_type)?;
-    let media_type = MediaType::wanted(request).ok_or_else(|| {
-        plain(
-            406,
-            "header Accept allows neither application/json nor application/x-protobuf",
-        )
-    })?;
     let kind = message.type_.and_then(|kind| kind.enum_value().ok());
+    let (media_type, framing) = wanted(request, kind)?;
     let kind = kind.ok_or_else(|| plain(400, "the call has no `type` that is known here"))?;
     if let Some(field) = missing_field(kind, &message) {
         return Err(plain(400, format!("the {kind:?} call lacks its field `{field}`")));
@@ -51,7 +55,50 @@ pub fn parse(request: &Request) -> Result<Call, Response> {
         kind,
         message,
         media_type,
+        framing,
     })
+}
+
+/// Encoding and framing of the answer that the client wants.
+fn wanted(request: &Request, kind: Option<Type>) -> Result<(MediaType, Framing), Response> {
+    if let Some(media_type) = MediaType::wanted(request) {
+        return Ok((media_type, Framing::Plain));
+    }
+    let streams = matches!(
+        kind,
+        Some(Type::LAUNCH_NESTED_CONTAINER_SESSION | Type::ATTACH_CONTAINER_OUTPUT)
+    );
+    if !streams || !accepts(&request.headers, "accept", APPLICATION_RECORDIO) {
+        let text = "header Accept allows neither application/json nor application/x-protobuf";
+        return Err(plain(406, text));
+    }
+    [MediaType::Json, MediaType::Protobuf]
+        .into_iter()
+        .find(|kind| accepts(&request.headers, "message-accept", kind.as_str()))
+        .map(|kind| (kind, Framing::RecordIo))
+        .ok_or_else(|| {
+            let text = "header Message-Accept allows neither application/json nor application/x-protobuf";
+            plain(406, text)
+        })
+}
+
+/// Whether a call is about one container.
+#[must_use]
+pub fn is_about_containers(kind: Type) -> bool {
+    matches!(
+        kind,
+        Type::LAUNCH_NESTED_CONTAINER
+            | Type::WAIT_NESTED_CONTAINER
+            | Type::KILL_NESTED_CONTAINER
+            | Type::REMOVE_NESTED_CONTAINER
+            | Type::LAUNCH_NESTED_CONTAINER_SESSION
+            | Type::ATTACH_CONTAINER_INPUT
+            | Type::ATTACH_CONTAINER_OUTPUT
+            | Type::LAUNCH_CONTAINER
+            | Type::WAIT_CONTAINER
+            | Type::KILL_CONTAINER
+            | Type::REMOVE_CONTAINER
+    )
 }
 
 fn refuse_records(request: &Request) -> Response {
