@@ -40,6 +40,7 @@ fn run(program: Program, arguments: Vec<OsString>) -> ExitCode {
         Program::Agent => mesos_agent::run(arguments),
         Program::Execute => mesos_execute::run(arguments),
         Program::CommandExecutor => mesos_command_executor::run(texts(arguments)),
+        Program::DefaultExecutor => mesos_default_executor::run(texts(arguments)),
         Program::Fetcher => mesos_containerizer::program::run_fetcher(),
         Program::Containerizer => mesos_containerizer::program::run(texts(arguments)),
         Program::Up => up::run(arguments),

@@ -14,6 +14,8 @@ pub enum Program {
     Execute,
     /// `mesos-executor`, the executor of single commands
     CommandExecutor,
+    /// `mesos-default-executor`, the executor of task groups
+    DefaultExecutor,
     /// `mesos-fetcher`
     Fetcher,
     /// `mesos-containerizer`
@@ -40,19 +42,13 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("mesos-slave", Program::Agent),
     ("mesos-execute", Program::Execute),
     ("mesos-executor", Program::CommandExecutor),
+    ("mesos-default-executor", Program::DefaultExecutor),
     ("mesos-fetcher", Program::Fetcher),
     ("mesos-containerizer", Program::Containerizer),
     ("mesos-local", Program::Up),
     ("mesos-up", Program::Up),
     ("mesos-help", Program::Help),
     ("mesos-version", Program::Version),
-    (
-        "mesos-default-executor",
-        Program::NotYet {
-            name: "mesos-default-executor",
-            purpose: "task groups",
-        },
-    ),
     (
         "mesos-docker-executor",
         Program::NotYet {

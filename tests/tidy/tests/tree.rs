@@ -28,6 +28,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("mesos-master", 8),
     ("mesos-agent", 8),
     ("mesos-command-executor", 8),
+    ("mesos-default-executor", 8),
     ("mesos-execute", 8),
     ("mesos-example-frameworks", 8),
     ("mesos-tests-conformance", 8),
