@@ -153,7 +153,7 @@ impl Master {
         }
     }
 
-    fn take_offers(&mut self, framework_id: &FrameworkId, offer_ids: &[OfferId]) -> Option<Accepted> {
+    pub(crate) fn take_offers(&mut self, framework_id: &FrameworkId, offer_ids: &[OfferId]) -> Option<Accepted> {
         let mut accepted: Option<Accepted> = None;
         for id in offer_ids {
             let offer = self.take_offer(id)?;
@@ -175,7 +175,10 @@ impl Master {
         accepted
     }
 
-    fn carry_out(&mut self, mut accepted: Accepted, operations: Vec<Operation>, filters: OfferFilters) {
+    pub(crate) fn carry_out(&mut self, mut accepted: Accepted, operations: Vec<Operation>, filters: OfferFilters) {
+        if let Some(departure) = self.departure_of(&accepted.agent_id) {
+            return self.refuse_departed(&accepted, &operations, departure);
+        }
         let offered = accepted.remaining.clone();
         for operation in operations {
             self.carry_out_one(&mut accepted, operation);

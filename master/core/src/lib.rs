@@ -9,6 +9,7 @@ mod agents;
 mod calls;
 mod config;
 mod conservation;
+mod departed;
 mod effect;
 mod error_text;
 mod executors;
