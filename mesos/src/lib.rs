@@ -18,6 +18,6 @@ pub mod roles;
 pub mod validation;
 pub mod values;
 pub mod version;
-mod wire;
+pub mod wire;
 
 pub use message::{Message, WireMessage};

@@ -1,11 +1,16 @@
 //! Protobuf wire format, taken apart field by field.
 //!
 //! JSON and the conversion between unversioned and v1 messages both work on serialized messages: the generated code
-//! turns a value into bytes and back faster than reflection can walk it. Here stands what they share.
+//! turns a value into bytes and back faster than reflection can walk it. Here stands what they share. The master keeps
+//! what it seldom reads as bytes; a [`Checker`] tells beforehand whether they can be read.
+
+mod check;
+
+pub use check::{CheckError, Checker};
 
 /// One field's value as it stands on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum WireValue<'b> {
+pub enum WireValue<'b> {
     /// Wire type 0.
     Varint(u64),
     /// Wire type 1.
@@ -18,7 +23,7 @@ pub(crate) enum WireValue<'b> {
 
 /// One field of a serialized message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WireField<'b> {
+pub struct WireField<'b> {
     /// The field's number.
     pub number: u32,
     /// The field's value.
@@ -30,11 +35,11 @@ pub(crate) struct WireField<'b> {
 /// Bytes that are no protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bytes are no protobuf message")]
-pub(crate) struct MalformedWire;
+pub struct MalformedWire;
 
 /// Iterates over the fields of a serialized message in the order in which they stand.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WireFields<'b> {
+pub struct WireFields<'b> {
     bytes: &'b [u8],
 }
 
@@ -124,7 +129,7 @@ fn fixed32(bytes: &[u8]) -> u32 {
 }
 
 /// Appends a varint.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -133,12 +138,12 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends the tag of a field.
-pub(crate) fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u8) {
+pub fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u8) {
     put_varint(out, u64::from(number) << 3 | u64::from(wire_type));
 }
 
 /// Appends a field with its value.
-pub(crate) fn put_field(out: &mut Vec<u8>, number: u32, value: WireValue<'_>) {
+pub fn put_field(out: &mut Vec<u8>, number: u32, value: WireValue<'_>) {
     match value {
         WireValue::Varint(value) => {
             put_tag(out, number, 0);
@@ -165,7 +170,7 @@ pub(crate) fn put_field(out: &mut Vec<u8>, number: u32, value: WireValue<'_>) {
 /// # Errors
 ///
 /// Passes on the error of `write`.
-pub(crate) fn put_nested<E>(
+pub fn put_nested<E>(
     out: &mut Vec<u8>,
     number: u32,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -182,7 +187,12 @@ pub(crate) fn put_nested<E>(
 }
 
 /// Serializes a message as it is, with or without its required fields.
-pub(crate) fn serialize(message: &dyn protobuf::MessageDyn) -> Vec<u8> {
+///
+/// # Panics
+///
+/// Never: writing to memory does not fail.
+#[must_use]
+pub fn serialize(message: &dyn protobuf::MessageDyn) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(usize::try_from(message.compute_size_dyn()).unwrap_or_default());
     {
         let mut output = protobuf::CodedOutputStream::vec(&mut bytes);

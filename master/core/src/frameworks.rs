@@ -296,9 +296,9 @@ impl Master {
             if let Some(mut task) = framework.unreachable_tasks.remove(&task_id) {
                 let mut update = status::update(now, &Subject::known(&task), verdict);
                 if !task.is_terminal() {
-                    task.message.set_state(verdict.state);
+                    task.set_state(verdict.state);
                 }
-                task.message.statuses.push(update.status.take().unwrap_or_default());
+                task.push_status(&update.status.take().unwrap_or_default());
                 framework.completed_tasks.push(Arc::new(task));
             }
         }

@@ -73,7 +73,7 @@ impl Master {
                     task.agent_id
                 );
                 if !is_terminal(task.state()) {
-                    *used.entry(framework_id.clone()).or_default() += &task.resources;
+                    *used.entry(framework_id.clone()).or_default() += task.resources();
                 }
             }
         }

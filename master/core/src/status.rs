@@ -79,10 +79,10 @@ pub(crate) fn update(now: Time, subject: &Subject, verdict: &Verdict) -> StatusU
 
 /// Adds what the task's last status said of health, checks and container.
 pub(crate) fn with_latest_details(mut update: StatusUpdate, task: &Task) -> StatusUpdate {
-    if let (Some(last), Some(status)) = (task.message.statuses.last(), update.status.as_mut()) {
+    if let (Some(last), Some(status)) = (task.last_status(), update.status.as_mut()) {
         status.healthy = last.healthy;
-        status.check_status = last.check_status.clone();
-        status.container_status = last.container_status.clone();
+        status.check_status = last.check_status;
+        status.container_status = last.container_status;
     }
     update
 }
@@ -97,11 +97,7 @@ pub(crate) fn with_unreachable_time(mut update: StatusUpdate, since: &TimeInfo) 
 
 /// The state that frameworks are told: the last forwarded one, or the current one before any was forwarded.
 pub(crate) fn told_state(task: &Task) -> TaskState {
-    if task.message.has_status_update_state() {
-        task.message.status_update_state()
-    } else {
-        task.message.state()
-    }
+    task.told_state().unwrap_or_else(|| task.state())
 }
 
 /// A point in time as a message.

@@ -90,7 +90,7 @@ impl Place<'_> {
         let tasks = self.agent.tasks.get(&self.framework.id)?;
         let mut tasks = tasks.iter().filter_map(|id| self.framework.tasks.get(id));
         let task = tasks.find(|task| task.executor_id.as_ref() == Some(&executor_id))?;
-        Some(task::shares_cgroups(task.message.container.as_ref()))
+        Some(task::shares_cgroups(task.message().container.as_ref()))
     }
 
     /// An executor that runs already must be described alike, and needs nothing more.

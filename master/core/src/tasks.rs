@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
-use mesos::resources::ResourceError;
+use mesos::ids::{AgentId, FrameworkId, TaskId};
 use mesos_allocator::api::Hold;
 use mesos_proto::internal::wire::messages::StatusUpdate;
 use mesos_proto::v0::mesos as proto;
@@ -36,24 +35,6 @@ pub(crate) fn staging_task(info: &TaskInfo, framework_id: &FrameworkId) -> proto
     let command = info.command.as_ref().or(executor_command);
     task.user = command.and_then(|command| command.user.clone());
     task
-}
-
-impl Task {
-    /// Reads a task message; its resources must be post-refinement and carry their allocation.
-    pub(crate) fn from_message(message: proto::Task) -> Result<Self, ResourceError> {
-        Ok(Self {
-            id: TaskId::from(&*message.task_id),
-            framework_id: FrameworkId::from(&*message.framework_id),
-            agent_id: AgentId::from(&*message.slave_id),
-            executor_id: message
-                .executor_id
-                .as_ref()
-                .filter(|id| !id.value().is_empty())
-                .map(ExecutorId::from),
-            resources: Resources::from_protobuf(&message.resources)?,
-            message: Box::new(message),
-        })
-    }
 }
 
 impl Agent {
@@ -116,9 +97,9 @@ impl Master {
             status.state()
         };
         if !is_terminal(old) {
-            task.message.set_state(new);
+            task.set_state(new);
         }
-        remember_status(&mut task.message, status);
+        task.remember_status(status);
         let change = Change::TaskUpdated {
             framework_id: framework_id.clone(),
             status: Box::new(status.clone()),
@@ -211,14 +192,4 @@ impl Master {
         };
         self.count(key);
     }
-}
-
-/// Keeps one status per run of equal states, without the payload, so that a chatty task stays small.
-fn remember_status(task: &mut proto::Task, status: &proto::TaskStatus) {
-    if task.statuses.last().is_some_and(|last| last.state() == status.state()) {
-        task.statuses.pop();
-    }
-    let mut status = status.clone();
-    status.data = None;
-    task.statuses.push(status);
 }

@@ -145,8 +145,8 @@ impl Master {
                     ..verdict.clone()
                 };
                 let update = status::update(self.now, &Subject::known(&task), &told);
-                task.message.set_state(told.state);
-                task.message.statuses.push((*update.status).clone());
+                task.set_state(told.state);
+                task.push_status(&update.status);
                 framework.completed_tasks.push(std::sync::Arc::new(task));
                 self.forward_own(&framework_id, update);
             }
@@ -255,7 +255,7 @@ impl Master {
         // The end of a task may be known here and not to its framework yet. A framework that was told of it is not
         // told another end.
         let ended = task.is_terminal();
-        let told_of_end = is_terminal(status::told_state(task)) && task.message.has_status_update_state();
+        let told_of_end = task.told_state().is_some_and(is_terminal);
         self.update_task(framework_id, task_id, &update);
         match departure {
             Departure::Unreachable(_) if !ended => self.remove_unreachable_task(framework_id, task_id),

@@ -62,8 +62,7 @@ impl Master {
         }
         let framework = self.frameworks.get_mut(framework_id);
         if let Some(task) = framework.and_then(|framework| framework.tasks.get_mut(task_id)) {
-            task.message.set_status_update_state(update.status.state());
-            task.message.set_status_update_uuid(update.uuid().to_vec());
+            task.set_told(update.status.state(), update.uuid());
         }
         true
     }
@@ -88,13 +87,13 @@ impl Master {
             .task(framework_id, &task_id)
             .filter(|task| task.agent_id == agent_id);
         if let Some(task) = task {
-            if !task.message.has_status_update_uuid() {
+            let Some(told_uuid) = task.told_uuid() else {
                 tracing::warn!(%framework_id, %task_id, "acknowledgement dropped: no update was forwarded");
                 self.count("master/invalid_status_update_acknowledgements");
                 return;
-            }
-            let last = task.message.status_update_uuid() == acknowledge.uuid();
-            if last && is_terminal(task.message.status_update_state()) {
+            };
+            let last = told_uuid == acknowledge.uuid();
+            if last && task.told_state().is_some_and(is_terminal) {
                 self.remove_task(framework_id, &task_id);
             }
         }

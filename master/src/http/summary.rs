@@ -54,7 +54,7 @@ pub fn render(core: &Master, identity: &Identity) -> String {
     let mut by_framework: BTreeMap<&str, Tally<'_>> = BTreeMap::new();
     for own in core.frameworks().values() {
         for task in tasks_of(own) {
-            let agent = task.slave_id.value();
+            let agent = task.agent_id().as_str();
             by_agent.entry(agent).or_default().add(task.state(), own.id().as_str());
             by_framework
                 .entry(own.id().as_str())

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use libprocess::http::media::plain;
 use libprocess::{Request, Response};
 use mesos::json::write_object;
-use mesos_master_core::{Framework, Master};
-use mesos_proto::v0::mesos::Task;
+use mesos_master_core::{Framework, Master, Task};
+use mesos_proto::v0::mesos::Task as TaskMessage;
 
 use super::render::task::task;
 
@@ -51,9 +51,10 @@ impl Page {
 pub fn render(core: &Master, page: &Page) -> String {
     let frameworks = core.frameworks().values().chain(core.completed_frameworks().iter());
     let selected = frameworks.filter(|own| page.framework.as_ref().is_none_or(|wanted| wanted == own.id().as_str()));
-    let mut tasks: Vec<&Task> = selected
+    let mut tasks: Vec<TaskMessage> = selected
         .flat_map(tasks_of)
-        .filter(|own| page.task.as_ref().is_none_or(|wanted| wanted == own.task_id.value()))
+        .filter(|own| page.task.as_ref().is_none_or(|wanted| wanted == own.id().as_str()))
+        .map(Task::message)
         .collect();
     tasks.sort_by(|left, right| {
         let order = first_time(left)
@@ -63,20 +64,22 @@ pub fn render(core: &Master, page: &Page) -> String {
     });
     let shown = tasks.into_iter().skip(page.offset).take(page.limit);
     let mut json = String::with_capacity(1024);
-    write_object(&mut json, |object| object.array("tasks", shown, task));
+    write_object(&mut json, |object| {
+        object.array("tasks", shown, |json, own| task(json, &own))
+    });
     json
 }
 
 /// All tasks of a framework: live, unreachable and ended ones.
 pub fn tasks_of(framework: &Framework) -> impl Iterator<Item = &Task> {
-    let live = framework.tasks().values().map(mesos_master_core::Task::message);
-    let unreachable = framework.unreachable_tasks().iter().map(|(_, own)| own.message());
-    let completed = framework.completed_tasks().iter().map(|own| own.message());
+    let live = framework.tasks().values();
+    let unreachable = framework.unreachable_tasks().iter().map(|(_, own)| own);
+    let completed = framework.completed_tasks().iter().map(|own| &**own);
     live.chain(unreachable).chain(completed)
 }
 
 /// When the first update came; none counts as earliest.
-fn first_time(task: &Task) -> f64 {
+fn first_time(task: &TaskMessage) -> f64 {
     task.statuses
         .first()
         .map_or(0.0, mesos_proto::v0::mesos::TaskStatus::timestamp)

@@ -13,7 +13,7 @@
 
 mod error;
 mod object;
-mod plan;
+pub(crate) mod plan;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::text::{write_bytes, write_f64, write_string};
 
 /// How field and enum value names are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Spelling {
+pub(crate) enum Spelling {
     /// As declared.
     Declared,
     /// With `slave` replaced by `agent`, for unversioned messages that are served in v1 form.
@@ -39,7 +39,7 @@ impl Spelling {
 
 /// Everything about one message type.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Fields in declaration order.
     pub fields: Vec<Field>,
     /// Indices of fields that are written even when absent, ascending.
@@ -52,7 +52,7 @@ pub(super) struct Plan {
 
 /// Everything about one field.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// Number on the wire.
     pub number: u32,
     /// Name as spelled.
@@ -69,7 +69,7 @@ pub(super) struct Field {
 
 /// How often a field may occur.
 #[derive(Debug)]
-pub(super) enum Label {
+pub(crate) enum Label {
     Optional,
     Required,
     Repeated,
@@ -79,7 +79,7 @@ pub(super) enum Label {
 
 /// What a field holds and how it stands on the wire.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Int32,
     Int64,
     Uint32,
@@ -101,7 +101,7 @@ pub(super) enum Kind {
 
 /// The names of an enum's values.
 #[derive(Debug)]
-pub(super) struct EnumPlan {
+pub(crate) struct EnumPlan {
     /// Quoted names by number, ascending.
     names: Vec<(i32, String)>,
     numbers: HashMap<String, i32>,
@@ -109,14 +109,14 @@ pub(super) struct EnumPlan {
 
 /// A message type whose plan is looked up when it is first needed, for types may contain themselves.
 #[derive(Debug)]
-pub(super) struct MessageLink {
+pub(crate) struct MessageLink {
     descriptor: MessageDescriptor,
     spelling: Spelling,
     plan: OnceLock<&'static Plan>,
 }
 
 impl MessageLink {
-    pub(super) fn plan(&self) -> &'static Plan {
+    pub(crate) fn plan(&self) -> &'static Plan {
         self.plan.get_or_init(|| plan(&self.descriptor, self.spelling))
     }
 }
@@ -139,28 +139,28 @@ impl EnumPlan {
     }
 
     /// The quoted name of a number; the first one when there are aliases.
-    pub(super) fn name(&self, number: i32) -> Option<&str> {
+    pub(crate) fn name(&self, number: i32) -> Option<&str> {
         let index = self.names.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         self.names.get(index).map(|(_, name)| name.as_str())
     }
 
     #[cfg(test)]
-    pub(super) fn all_numbers(&self) -> Vec<i32> {
+    pub(crate) fn all_numbers(&self) -> Vec<i32> {
         self.names.iter().map(|(number, _)| *number).collect()
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<i32> {
+    pub(crate) fn number(&self, name: &str) -> Option<i32> {
         self.numbers.get(name).copied()
     }
 }
 
 impl Plan {
-    pub(super) fn field_by_number(&self, number: u32) -> Option<u16> {
+    pub(crate) fn field_by_number(&self, number: u32) -> Option<u16> {
         let index = *self.by_number.get(usize::try_from(number).ok()?)?;
         (index != ABSENT).then_some(index)
     }
 
-    pub(super) fn field_by_name(&self, name: &str) -> Option<u16> {
+    pub(crate) fn field_by_name(&self, name: &str) -> Option<u16> {
         self.by_name.get(name).copied()
     }
 
@@ -294,7 +294,7 @@ static DECLARED: LazyLock<Plans> = LazyLock::new(Plans::default);
 static AGENT_NAMES: LazyLock<Plans> = LazyLock::new(Plans::default);
 
 /// The plan of a message type; made when it is asked for the first time.
-pub(super) fn plan(descriptor: &MessageDescriptor, spelling: Spelling) -> &'static Plan {
+pub(crate) fn plan(descriptor: &MessageDescriptor, spelling: Spelling) -> &'static Plan {
     let plans = match spelling {
         Spelling::Declared => &DECLARED,
         Spelling::AgentNames => &AGENT_NAMES,

@@ -229,17 +229,13 @@ fn tasks(core: &Master) -> GetTasks {
     let mut answer = GetTasks::new();
     let frameworks = || core.frameworks().values().chain(core.completed_frameworks().iter());
     for own in frameworks() {
-        answer
-            .tasks
-            .extend(own.tasks().values().map(|task| task.message().clone()));
+        answer.tasks.extend(own.tasks().values().map(|task| task.message()));
         let unreachable = own.unreachable_tasks().iter();
         answer
             .unreachable_tasks
-            .extend(unreachable.map(|(_, task)| task.message().clone()));
+            .extend(unreachable.map(|(_, task)| task.message()));
         let completed = own.completed_tasks().iter();
-        answer
-            .completed_tasks
-            .extend(completed.map(|task| task.message().clone()));
+        answer.completed_tasks.extend(completed.map(|task| task.message()));
     }
     answer
 }

@@ -173,7 +173,7 @@ fn event(core: &Master, change: &Change) -> Option<Event> {
         Change::TaskAdded(framework, id) => {
             let task = core.frameworks().get(framework)?.tasks().get(id)?;
             let added = event.task_added.mut_or_insert_default();
-            added.task = MessageField::some(task.message().clone());
+            added.task = MessageField::some(task.message());
             Type::TASK_ADDED
         }
         Change::TaskUpdated {

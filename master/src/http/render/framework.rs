@@ -15,17 +15,17 @@ pub fn framework(json: &mut String, view: &View<'_>, framework: &Framework) {
         brief_members(object, view, framework);
         description(object, view, framework);
         object.array("tasks", framework.tasks().values(), |json, own| {
-            task(json, own.message());
+            task(json, &own.message());
         });
         object.array(
             "unreachable_tasks",
             framework.unreachable_tasks().iter(),
             |json, (_, own)| {
-                task(json, own.message());
+                task(json, &own.message());
             },
         );
         object.array("completed_tasks", framework.completed_tasks().iter(), |json, own| {
-            task(json, own.message());
+            task(json, &own.message());
         });
         object.array("offers", view.offers(framework.id()), |json, own| offer(json, own));
         object.array("executors", view.executors(framework.id()), |json, (agent, own)| {
