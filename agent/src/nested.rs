@@ -1,5 +1,6 @@
 //! Containers that others launch through the agent's API: the process' part between calls and containerizer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,38 @@ use crate::process::AgentProcess;
 /// Most output in one record.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
 
+/// Requests whose answers containers have to give. An agent that ends tells them to ask again: executors wait for its
+/// next life.
+#[derive(Debug, Default)]
+pub struct Callers {
+    next: u64,
+    waiting: BTreeMap<u64, Responder>,
+}
+
+impl Callers {
+    /// Keeps a request; the key gives it back.
+    fn keep(&mut self, responder: Responder) -> u64 {
+        self.next += 1;
+        // Those who have left in the meantime are not kept for an answer that may be far away.
+        self.waiting.retain(|_, responder| !responder.is_closed());
+        self.waiting.insert(self.next, responder);
+        self.next
+    }
+
+    fn answer(&mut self, key: u64, response: Response) {
+        if let Some(responder) = self.waiting.remove(&key) {
+            responder.send(response);
+        }
+    }
+
+    /// Answers everybody.
+    pub fn dismiss(&mut self) {
+        for responder in std::mem::take(&mut self.waiting).into_values() {
+            responder.send(plain(503, "the agent is ending"));
+        }
+    }
+}
+
 impl AgentProcess {
     /// Answers a call about containers.
     pub(crate) fn container_call(&mut self, call: &Call, responder: Responder, context: &mut Context<Self>) {
@@ -39,13 +72,17 @@ impl AgentProcess {
             Ok(ContainerCall::Wait(id)) => self.wait_for_caller(id, call.kind, call.media_type, responder, context),
             Ok(ContainerCall::Kill(id, signal)) => {
                 let killed = self.containerizer().kill(id.clone(), signal);
-                context.run_async(killed, move |_, result, _| {
-                    responder.send(containers::killed(&id, &result));
+                let key = self.callers.keep(responder);
+                context.run_async(killed, move |agent, result, _| {
+                    agent.callers.answer(key, containers::killed(&id, &result));
                 });
             }
             Ok(ContainerCall::Remove(id)) => {
                 let removed = self.containerizer().remove(id);
-                context.run_async(removed, |_, result, _| responder.send(containers::removed(&result)));
+                let key = self.callers.keep(responder);
+                context.run_async(removed, move |agent, result, _| {
+                    agent.callers.answer(key, containers::removed(&result));
+                });
             }
             Ok(ContainerCall::Attach(id)) => responder.send(self.refuse_to_attach(call.kind, &id)),
             Err(refusal) => responder.send(refusal),
@@ -67,11 +104,13 @@ impl AgentProcess {
         responder: Responder,
         context: &mut Context<Self>,
     ) {
-        self.launch_nested(container_id, request, context, move |_, result, _| {
-            responder.send(match result {
+        let key = self.callers.keep(responder);
+        self.launch_nested(container_id, request, context, move |agent, result, _| {
+            let response = match result {
                 Ok(()) => Response::status(StatusCode::OK),
                 Err(error) => containers::not_launched(&error),
-            });
+            };
+            agent.callers.answer(key, response);
         });
     }
 
@@ -129,7 +168,7 @@ impl AgentProcess {
     }
 
     fn wait_for_caller(
-        &self,
+        &mut self,
         container_id: ContainerId,
         kind: Type,
         media_type: MediaType,
@@ -137,8 +176,10 @@ impl AgentProcess {
         context: &mut Context<Self>,
     ) {
         let ended = self.containerizer().wait(container_id.clone());
-        context.run_async(ended, move |_, end, _| {
-            responder.send(containers::ended(kind, &container_id, end.as_ref(), media_type));
+        let key = self.callers.keep(responder);
+        context.run_async(ended, move |agent, end, _| {
+            let response = containers::ended(kind, &container_id, end.as_ref(), media_type);
+            agent.callers.answer(key, response);
         });
     }
 

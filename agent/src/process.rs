@@ -28,6 +28,7 @@ use crate::http;
 use crate::http::state::Identity;
 use crate::http::throttle::Throttle;
 use crate::metrics::{self, Tally};
+use crate::nested::Callers;
 use crate::pending::Pending;
 use crate::recovery;
 use crate::sandboxes;
@@ -84,6 +85,8 @@ pub struct AgentProcess {
     streams: BTreeMap<ExecutorStreamId, EventStream>,
     id_next: u64,
     timers: BTreeMap<AgentTimer, TimerId>,
+    /// Who waits for containers.
+    pub(crate) callers: Callers,
     /// Sandboxes whose users cannot have them, and why: their containers are not launched.
     refused_sandboxes: BTreeMap<PathBuf, String>,
     pub(crate) collections: Collections,
@@ -109,6 +112,7 @@ impl AgentProcess {
             streams: BTreeMap::new(),
             id_next: 0,
             timers: BTreeMap::new(),
+            callers: Callers::default(),
             refused_sandboxes: BTreeMap::new(),
             collections: Collections::default(),
             pending: Pending::default(),
@@ -441,6 +445,7 @@ impl Process for AgentProcess {
     }
 
     fn finalize(&mut self, context: &mut Context<Self>) {
+        self.callers.dismiss();
         metrics::uninstall(context);
     }
 

@@ -30,7 +30,8 @@ enum Order {
 pub struct Cluster {
     master: SocketAddr,
     folder: tempfile::TempDir,
-    agents: usize,
+    /// Flags of each agent, in the order of their start.
+    agents: Vec<Vec<String>>,
     orders: mpsc::UnboundedSender<Order>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -62,7 +63,7 @@ impl Cluster {
         Self {
             master: address.recv().expect("the master starts"),
             folder,
-            agents: 0,
+            agents: Vec::new(),
             orders,
             stop: Some(stop),
             thread: Some(thread),
@@ -75,7 +76,7 @@ impl Cluster {
     ///
     /// Panics when it does not start.
     pub fn agent(&mut self, resources: &str, more: &[&str]) -> usize {
-        let folder: PathBuf = self.folder.path().join(format!("agent-{}", self.agents));
+        let folder: PathBuf = self.folder.path().join(format!("agent-{}", self.agents.len()));
         let mut flags = vec![
             format!("--master={}", self.master),
             "--ip=127.0.0.1".to_owned(),
@@ -89,12 +90,33 @@ impl Cluster {
             flags.push(format!("--launcher_dir={}", folder.display()));
         }
         flags.extend(more.iter().map(|&flag| flag.to_owned()));
+        let address = self.start_agent(flags.clone());
+        // One that comes back must be where its executors look for it.
+        flags.retain(|flag| flag != "--port=0");
+        flags.push(format!("--port={}", address.port()));
+        self.agents.push(flags);
+        self.agents.len() - 1
+    }
+
+    fn start_agent(&self, flags: Vec<String>) -> SocketAddr {
         let (done, answer) = std::sync::mpsc::channel();
         // The thread ends only with this value.
         drop(self.orders.send(Order::StartAgent { flags, done }));
-        answer.recv().expect("the agent starts");
-        self.agents += 1;
-        self.agents - 1
+        answer.recv().expect("the agent starts")
+    }
+
+    /// Stops an agent and starts another one on its folders and address; gives the number of the new one. What ran
+    /// in the first one's containers goes on.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it does not start.
+    pub fn restart_agent(&mut self, index: usize) -> usize {
+        self.stop_agent(index);
+        let flags = self.agents[index].clone();
+        self.start_agent(flags.clone());
+        self.agents.push(flags);
+        self.agents.len() - 1
     }
 
     /// Stops an agent: its address is gone, as after a crash of its program.

@@ -77,6 +77,12 @@ impl End {
     }
 }
 
+fn wait_again(container: &ContainerId, why: &str, effects: &mut Vec<Effect>) {
+    tracing::info!(%container, why, "the agent could not answer a wait");
+    let retry = ExecutorTimer::Retry(container.clone(), Retried::Wait);
+    effects.push(Effect::SetTimer(retry, RETRY_INTERVAL));
+}
+
 impl ExecutorCore {
     pub(super) fn wait_answered(
         &mut self,
@@ -96,11 +102,9 @@ impl ExecutorCore {
         match answer {
             Answer::Done(wait) => self.end(now, &id, End::of_container(&wait, cause), effects),
             Answer::NotFound => self.end(now, &id, End::of_unknown(cause), effects),
-            Answer::Unavailable(why) => {
-                tracing::info!(task_id = %id, why, "the agent could not answer a wait");
-                let retry = ExecutorTimer::Retry(container.clone(), Retried::Wait);
-                effects.push(Effect::SetTimer(retry, RETRY_INTERVAL));
-            }
+            Answer::Unavailable(why) => wait_again(container, &why, effects),
+            // An agent that breaks while it answers says nothing of the task.
+            Answer::Refused(500.., why) => wait_again(container, &why, effects),
             Answer::Refused(status, text) => {
                 tracing::error!(task_id = %id, status, text, "the agent refuses to tell the end of a task");
                 effects.push(Effect::Exit(Outcome::Failed));

@@ -86,10 +86,7 @@ fn an_agent_that_refuses_to_tell_an_end_leaves_nothing_to_do() {
     let mut bench = Bench::subscribed(&[]);
     bench.run_group(&["a"]);
     let container = bench.container("a");
-    bench.step(Input::WaitAnswered(
-        container,
-        Answer::Refused(500, "broken".to_owned()),
-    ));
+    bench.step(Input::WaitAnswered(container, Answer::Refused(400, "no".to_owned())));
     assert_eq!(bench.exit(), Some(Outcome::Failed));
 }
 

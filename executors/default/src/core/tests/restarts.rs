@@ -35,6 +35,9 @@ fn a_wait_that_the_agent_could_not_answer_is_made_again() {
     assert_eq!(bench.timer(&retry), Some(RETRY_INTERVAL));
     bench.elapsed(retry.clone());
     assert_eq!(bench.waits(), ["a"]);
+    let broken = Answer::Refused(500, "broken".to_owned());
+    bench.step(Input::WaitAnswered(container.clone(), broken));
+    assert_eq!(bench.timer(&retry), Some(RETRY_INTERVAL));
     // Away, nobody is asked; back, everything is asked for anyway.
     bench.step(Input::WaitAnswered(container, Answer::Unavailable("gone".to_owned())));
     bench.step(Input::Disconnected);
