@@ -15,6 +15,7 @@ pub fn launch_request(launch: ContainerLaunch) -> LaunchRequest {
         environment: launch.environment.into_iter().collect(),
         user: launch.user,
         resources: launch.resources,
+        limits: launch.limits,
         container_info: launch.executor_info.container.clone().into_option(),
         executor_info: Some(launch.executor_info),
         task_info: launch.task,

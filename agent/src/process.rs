@@ -16,7 +16,7 @@ use mesos::ids::ContainerId;
 use mesos_agent_core::{
     Agent, AgentTimer, CheckpointWrite, ContainerLaunch, Effect, ExecutorStreamId, Input, RequestId, ShutdownReason,
 };
-use mesos_containerizer::{Containerizer, ContainerizerError};
+use mesos_containerizer::{Containerizer, ContainerizerError, ContainerizerFuture};
 use mesos_node::files::FilesHandle;
 use mesos_node::{EventStream, describe};
 use tokio::sync::watch;
@@ -179,7 +179,11 @@ impl AgentProcess {
             Effect::UpdateContainer {
                 container_id,
                 resources,
-            } => self.update(container_id, resources, context),
+                limits,
+            } => {
+                let updated = self.containerizer.update(container_id.clone(), resources, limits);
+                self.await_update(container_id, updated, context);
+            }
             Effect::SetTimer { timer, after } => self.set_timer(timer, after, context),
             Effect::CancelTimer(timer) => {
                 if let Some(id) = self.timers.remove(&timer) {
@@ -310,16 +314,13 @@ impl AgentProcess {
         });
     }
 
-    fn update(
+    fn await_update(
         &mut self,
         container_id: ContainerId,
-        resources: Vec<mesos_proto::v0::mesos::Resource>,
+        updated: ContainerizerFuture<Result<(), ContainerizerError>>,
         context: &mut Context<Self>,
     ) {
         let key = self.pending.begin("update", &container_id);
-        let updated = self
-            .containerizer
-            .update(container_id.clone(), resources, BTreeMap::new());
         context.run_async(updated, move |agent, result, context| {
             agent.pending.end(key);
             if let Err(error) = result {

@@ -112,11 +112,31 @@ pub fn agent_config(
     } else {
         Strictness::Lenient
     };
+    config.enforced_limits = enforced_limits(flags.string("isolation"));
     config.switch_user = flags.bool("switch_user");
     config.http_command_executor = flags.bool("http_command_executor");
-    config.libprocess_ip = std::env::var("LIBPROCESS_IP").ok();
+    // Executors that receive messages listen where the agent does.
+    config.libprocess_ip = flags
+        .text("ip")
+        .map(str::to_owned)
+        .or_else(|| std::env::var("LIBPROCESS_IP").ok());
     config.seed = uuid::Uuid::new_v4().as_u128();
     Ok(config)
+}
+
+/// The resources whose limits the isolators hold tasks to.
+fn enforced_limits(isolation: &str) -> Vec<String> {
+    let isolators: Vec<&str> = isolation.split(',').map(str::trim).collect();
+    let held = |name: &&str| {
+        isolators
+            .iter()
+            .any(|isolator| *isolator == "cgroups/all" || *isolator == format!("cgroups/{name}"))
+    };
+    ["cpus", "mem"]
+        .into_iter()
+        .filter(|name| held(&name.trim_end_matches('s')))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Settings of the containerizer.
@@ -127,6 +147,8 @@ pub fn containerizer_config(flags: &Flags, pid: &Upid, folders: &Folders, launch
         runtime_dir: folders.runtime_dir.clone(),
         helper: HelperCommand::in_launcher_dir(launcher_dir),
         isolation: flags.string("isolation").to_owned(),
+        enforce_container_disk_quota: flags.bool("enforce_container_disk_quota"),
+        container_disk_watch_interval: flags.duration("container_disk_watch_interval"),
         switch_user: flags.bool("switch_user"),
         fetcher_stall_timeout: flags.duration("fetcher_stall_timeout"),
         ip: Some(std::net::IpAddr::V4(*pid.address().ip())),

@@ -59,7 +59,7 @@ pub enum ContainerOutput {
 #[derive(Clone, Debug, Default)]
 pub struct LaunchRequest {
     /// What to run. Its URIs are fetched into the sandbox first; its environment variables are laid over
-    /// [`LaunchRequest::environment`] (secrets are skipped).
+    /// [`LaunchRequest::environment`]; secrets must carry their value.
     pub command: CommandInfo,
     /// What the container is for.
     pub kind: ContainerKind,
@@ -219,6 +219,10 @@ pub struct Config {
     pub helper: HelperCommand,
     /// Isolator names as in the flag `isolation`.
     pub isolation: String,
+    /// Whether containers that keep more on disk than they asked for are ended (the isolator `disk/du`).
+    pub enforce_container_disk_quota: bool,
+    /// Time between looks at what containers keep on disk.
+    pub container_disk_watch_interval: Duration,
     /// Whether containers run as the user of their request (the flag `switch_user`).
     pub switch_user: bool,
     /// Longest stall of a download (the flag `fetcher_stall_timeout`).

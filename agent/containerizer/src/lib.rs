@@ -6,6 +6,7 @@
 //!
 //! This crate holds no rule about frameworks, executors or tasks, and knows nothing of the actor runtime.
 
+mod birth;
 mod checkpoint;
 pub mod children;
 mod containerizer;
@@ -26,6 +27,7 @@ mod registry;
 mod removal;
 mod runtime_scan;
 mod termination;
+mod watching;
 
 pub use containerizer::{
     Config, ContainerKind, ContainerOutput, Containerizer, ContainerizerFuture, HelperCommand, LaunchRequest, Launched,

@@ -18,6 +18,7 @@ use mesos_proto::v0::slave::containerizer::{ContainerClass, ContainerConfig, Con
 use tokio::process::Child;
 use tokio::sync::{oneshot, watch};
 
+use crate::birth::Birth;
 use crate::checkpoint;
 use crate::containerizer::{ContainerKind, LaunchRequest, Launched};
 use crate::error::ContainerizerError;
@@ -29,6 +30,7 @@ use crate::mesos_containerizer::{Channels, Inner, blocking};
 use crate::paths;
 use crate::process_tree::{self, TreeRoot};
 use crate::termination::{Termination, WaitStatus};
+use crate::watching;
 
 /// How long the processes of a container may take to go after they were killed.
 const KILL_PATIENCE: Duration = Duration::from_secs(60);
@@ -54,7 +56,7 @@ pub(crate) async fn run(
             // The caller may have gone; the container stays.
             let _ = answer.send(Ok(launched));
             if let Some(child) = &mut helper_child {
-                termination.status = Some(watch_child(&inner, &container_id, child, &mut destroyed).await);
+                termination = watch_child(&inner, &container_id, child, &mut destroyed).await;
             }
             clean_up(&inner, &container_id, &termination).await;
             publish_end(&inner, &container_id, termination, &publish);
@@ -184,6 +186,9 @@ fn make_ready(
     cancelled: &AtomicBool,
 ) -> Result<(), ContainerizerError> {
     let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    let birth_path = paths::birth(&folder);
+    let birth = Birth::of(pid).map_or_else(String::new, |birth| birth.to_text());
+    checkpoint::write(&birth_path, birth.as_bytes()).map_err(write_failed(birth_path))?;
     for path in std::iter::once(paths::pid(&folder)).chain(request.pid_checkpoint.clone()) {
         checkpoint::write(&path, pid.to_string().as_bytes()).map_err(write_failed(path))?;
     }
@@ -276,22 +281,40 @@ fn write_failed(path: PathBuf) -> impl FnOnce(std::io::Error) -> ContainerizerEr
     }
 }
 
-/// Waits for the container's init, ending it when that is asked for; gives the wait status of the command.
+/// Waits for the container's init, ending it when that is asked for or a limit is broken.
 async fn watch_child(
     inner: &Arc<Inner>,
     container_id: &ContainerId,
     child: &mut Child,
     destroyed: &mut watch::Receiver<bool>,
-) -> i32 {
+) -> Termination {
+    let mut termination = Termination::default();
     let waited = tokio::select! {
         waited = child.wait() => waited,
-        () = asked_to_end(destroyed) => {
+        broken = end_wanted(inner, container_id, destroyed) => {
+            termination = broken;
             kill(inner, container_id).await;
             child.wait().await
         }
     };
     let own = waited.ok().map(|status| WaitStatus::from(status).raw());
-    recorded_status(inner, container_id).or(own).unwrap_or(KILLED)
+    termination.status = recorded_status(inner, container_id).or(own).or(Some(KILLED));
+    termination
+}
+
+/// Waits until the container must end; gives what is known of its end by then.
+pub(crate) async fn end_wanted(
+    inner: &Arc<Inner>,
+    container_id: &ContainerId,
+    destroyed: &mut watch::Receiver<bool>,
+) -> Termination {
+    tokio::select! {
+        () = asked_to_end(destroyed) => Termination::default(),
+        limitation = watching::limited(inner, container_id) => {
+            tracing::info!(%container_id, reason = ?limitation.reason, "container broke a limit");
+            Termination::of_limitation(limitation)
+        }
+    }
 }
 
 /// Waits until somebody asks the container to end.

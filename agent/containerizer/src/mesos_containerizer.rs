@@ -22,7 +22,7 @@ use crate::containerizer::{
     Config, ContainerKind, Containerizer, ContainerizerFuture, LaunchRequest, Launched, RecoverableContainer, Recovered,
 };
 use crate::error::ContainerizerError;
-use crate::isolators::{self, Isolated, Isolation};
+use crate::isolators::{self, Isolated, Isolation, IsolatorSettings};
 use crate::paths;
 use crate::process_tree::{self, TreeRoot};
 use crate::registry::{Live, Registry};
@@ -57,7 +57,12 @@ impl MesosContainerizer {
     ///
     /// Names the isolator that is unknown or not supported; says when threads cannot be started.
     pub fn new(config: Config) -> Result<Self, ContainerizerError> {
-        let isolation = isolators::create(&config.isolation, &config.work_dir)?;
+        let isolation = isolators::create(IsolatorSettings {
+            isolation: &config.isolation,
+            work_dir: &config.work_dir,
+            enforce_disk_quota: config.enforce_container_disk_quota,
+            disk_watch_interval: config.container_disk_watch_interval,
+        })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKER_THREADS)
             .thread_name("containerizer")
@@ -213,7 +218,7 @@ impl Inner {
             })?;
             let members = process_tree::members(&processes, root);
             for isolator in &self.isolation.isolators {
-                isolator.usage(&members, &mut statistics);
+                isolator.usage(container_id, &members, &mut statistics);
             }
         }
         add_limits(&mut statistics, &resources, &limits);

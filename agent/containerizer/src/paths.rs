@@ -74,6 +74,12 @@ pub fn pid(container_dir: &Path) -> PathBuf {
     container_dir.join("pid")
 }
 
+/// Text: when the container's init started; of this implementation alone.
+#[must_use]
+pub fn birth(container_dir: &Path) -> PathBuf {
+    container_dir.join("birth")
+}
+
 /// Text: wait status of the command; empty until it ended.
 #[must_use]
 pub fn status(container_dir: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mesos::ids::ContainerId;
 
+use crate::birth::recorded_root;
 use crate::checkpoint;
 use crate::containerizer::{ContainerKind, LaunchRequest, RecoverableContainer, Recovered};
 use crate::error::ContainerizerError;
@@ -16,7 +17,7 @@ use crate::isolators::Isolated;
 use crate::life;
 use crate::mesos_containerizer::{Channels, Inner, blocking};
 use crate::paths;
-use crate::process_tree::{self, ProcessStat, TreeRoot};
+use crate::process_tree::{self, TreeRoot};
 use crate::runtime_scan;
 use crate::termination::{Termination, WaitStatus};
 
@@ -113,7 +114,7 @@ fn adopt(
     for isolator in &inner.isolation.isolators {
         isolator.recover(isolated)?;
     }
-    let root = pid.and_then(root_of);
+    let root = pid.and_then(|pid| recorded_root(inner, &container_id, pid));
     if let Some(root) = root {
         inner.set_root(&container_id, root);
     }
@@ -126,25 +127,19 @@ fn adopt(
     })
 }
 
-/// The container's init, if the process of that id can be one: every init leads its own session.
-fn root_of(pid: i32) -> Option<TreeRoot> {
-    let process = ProcessStat::read(pid).filter(|process| !process.is_dead() && process.session == pid)?;
-    Some(TreeRoot {
-        pid,
-        start_ticks: Some(process.start_ticks),
-    })
-}
-
 async fn watch_again(inner: Arc<Inner>, container: Adopted) {
     let container_id = container.container_id;
     let Channels { mut destroyed, publish } = container.channels;
+    let mut termination = Termination::default();
     if let Some(root) = container.root {
         tokio::select! {
             () = ended(root) => {}
-            () = life::asked_to_end(&mut destroyed) => life::kill(&inner, &container_id).await,
+            broken = life::end_wanted(&inner, &container_id, &mut destroyed) => {
+                termination = broken;
+                life::kill(&inner, &container_id).await;
+            }
         }
     }
-    let mut termination = Termination::default();
     if container.launched {
         let status = life::recorded_status(&inner, &container_id);
         termination.status = status.or(Some(WaitStatus::signaled(nix::libc::SIGKILL).raw()));
@@ -204,7 +199,7 @@ async fn destroy_orphan(inner: &Arc<Inner>, orphan: ContainerId) -> Result<(), C
 fn kill_left(inner: &Inner, container_id: &ContainerId) {
     let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
     let pid = checkpoint::read_number(&paths::pid(&folder)).unwrap_or_default();
-    if let Some(root) = pid.and_then(root_of)
+    if let Some(root) = pid.and_then(|pid| recorded_root(inner, container_id, pid))
         && let Err(error) = process_tree::kill_tree(root, ORPHAN_PATIENCE)
     {
         tracing::error!(%container_id, %error, "processes of the container are left");

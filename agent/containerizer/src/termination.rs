@@ -5,6 +5,8 @@ use mesos_proto::v0::slave::containerizer::ContainerTermination;
 use nix::libc;
 use nix::sys::signal::Signal;
 
+use crate::isolators::Limitation;
+
 /// A wait status as the kernel reports it: exit code in the second byte, or the signal in the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitStatus(i32);
@@ -129,6 +131,18 @@ impl Termination {
     #[must_use]
     pub fn wait_status(&self) -> Option<WaitStatus> {
         self.status.map(WaitStatus::from_raw)
+    }
+
+    /// The end of a container that was killed because it broke a limit.
+    #[must_use]
+    pub fn of_limitation(limitation: Limitation) -> Self {
+        Self {
+            status: None,
+            state: Some(TaskState::TASK_FAILED),
+            reason: Some(limitation.reason),
+            message: Some(limitation.message),
+            limited_resources: limitation.resources,
+        }
     }
 
     /// The checkpointed form.

@@ -11,7 +11,8 @@ use mesos_containerizer::{
 };
 use mesos_proto::v0::mesos::command_info::URI;
 use mesos_proto::v0::mesos::rlimit_info::{RLimit, rlimit::Type as RlimitType};
-use mesos_proto::v0::mesos::{ContainerInfo, Resource, Volume, container_info, value, volume};
+use mesos_proto::v0::mesos::task_status::Reason;
+use mesos_proto::v0::mesos::{ContainerInfo, Resource, TaskState, Volume, container_info, value, volume};
 use support::{Host, eventually, pid_in, runs};
 
 fn scalar(name: &str, amount: f64) -> Resource {
@@ -320,4 +321,87 @@ fn limits_and_users_reach_the_command() {
     let owner = fs::metadata(host.path("box/made")).expect("made").uid();
     assert_eq!(owner, fs::metadata(host.path("box/stdout")).expect("stdout").uid());
     assert_ne!(owner, 0);
+}
+
+/// Resources of one megabyte on disk.
+fn little_disk() -> Vec<Resource> {
+    vec![scalar("disk", 1.0), scalar("cpus", 0.1)]
+}
+
+/// Writes four megabytes and stays.
+const HOARD: &str = "dd if=/dev/zero of=hoard bs=1M count=4 2>/dev/null; sync hoard; exec sleep 600";
+
+#[test]
+fn a_container_over_its_disk_quota_is_ended_with_the_reason() {
+    let host = Host::new();
+    let mut request = host.shell("box", HOARD);
+    request.resources = little_disk();
+    let termination = host.run("c1", request);
+    assert_eq!(termination.state, Some(TaskState::TASK_FAILED));
+    assert_eq!(termination.reason, Some(Reason::REASON_CONTAINER_LIMITATION_DISK));
+    assert_eq!(termination.limited_resources, [scalar("disk", 1.0)]);
+    let message = termination.message.expect("a message");
+    assert!(message.contains("its quota is 1MB"), "{message}");
+    assert_eq!(termination.status, Some(9));
+}
+
+#[test]
+fn a_recovered_container_is_held_to_its_disk_quota_too() {
+    let host = Host::new();
+    let id = ContainerId::new("c1");
+    let first = host.containerizer();
+    let command = format!("while ! test -e go; do sleep 0.01; done; {HOARD}");
+    let mut request = host.shell("box", &command);
+    request.resources = little_disk();
+    let launched = host.launch(&first, &id, request);
+    drop(first);
+    let second = host.containerizer();
+    let known = RecoverableContainer {
+        container_id: id.clone(),
+        pid: launched.pid,
+        sandbox: host.path("box"),
+        resources: little_disk(),
+        limits: [].into(),
+    };
+    host.wait(second.recover(vec![known])).expect("recovered");
+    let statistics = eventually("a measurement", || {
+        let statistics = host.wait(second.usage(id.clone())).expect("usage");
+        statistics.has_disk_used_bytes().then_some(statistics)
+    });
+    assert_eq!(statistics.disk_limit_bytes(), 1_048_576);
+    fs::write(host.path("box/go"), "").expect("signal");
+    let termination = host.wait(second.wait(id)).expect("known");
+    assert_eq!(termination.reason, Some(Reason::REASON_CONTAINER_LIMITATION_DISK));
+}
+
+#[test]
+fn a_process_that_only_has_the_pid_of_an_orphan_is_left_alone() {
+    let host = Host::new();
+    // It leads a session, as every container's init does.
+    let mut stranger = std::process::Command::new("setsid")
+        .args(["--fork", "sh", "-c", "echo $$ > \"$0\"; exec sleep 600"])
+        .arg(host.path("stranger"))
+        .spawn()
+        .expect("setsid");
+    stranger.wait().expect("it forks");
+    let pid = pid_in(&host.path("stranger"));
+    let births = [
+        ("old-boot", Some("00000000-0000-0000-0000-000000000000 1")),
+        ("foreign", None),
+    ];
+    for (name, birth) in births {
+        let folder = paths::container_dir(&host.path("run"), &ContainerId::new(name));
+        fs::create_dir_all(&folder).expect("folder");
+        fs::write(paths::pid(&folder), pid.to_string()).expect("pid");
+        if let Some(birth) = birth {
+            fs::write(paths::birth(&folder), birth).expect("birth");
+        }
+    }
+    let recovered = host.wait(host.containerizer().recover(Vec::new())).expect("recovered");
+    assert_eq!(recovered.orphans.len(), 2);
+    for (name, _) in births {
+        assert!(!paths::container_dir(&host.path("run"), &ContainerId::new(name)).exists());
+    }
+    assert!(runs(pid));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("ours");
 }

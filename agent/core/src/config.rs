@@ -71,6 +71,8 @@ pub struct AgentConfig {
     pub recover: RecoverMode,
     /// How damaged checkpoints are taken.
     pub strict: Strictness,
+    /// Names of the resources whose limits (`TaskInfo.limits`) an isolator of this agent holds tasks to.
+    pub enforced_limits: Vec<String>,
     /// Run executors as the user of the framework or command.
     pub switch_user: bool,
     /// The command executor speaks the v1 API.
@@ -122,6 +124,7 @@ impl AgentConfig {
             max_completed_tasks_per_executor: 200,
             recover: RecoverMode::default(),
             strict: Strictness::default(),
+            enforced_limits: Vec::new(),
             switch_user: true,
             http_command_executor: false,
             libprocess_ip: None,

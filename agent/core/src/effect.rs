@@ -3,6 +3,7 @@
 //! The shell carries out the effects of a step in their order. A checkpoint holds the effects that may only follow it;
 //! effects behind a checkpoint in the list do not wait for it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,6 +117,8 @@ pub struct ContainerLaunch {
     pub task: Option<pb::TaskInfo>,
     /// What the container may use: executor and queued tasks together.
     pub resources: Vec<pb::Resource>,
+    /// Ceilings by resource name, where tasks set any; infinity lifts the ceiling.
+    pub limits: BTreeMap<String, f64>,
     /// The sandbox on the host; it exists when the effect is carried out.
     pub directory: PathBuf,
     /// The user to run as; the agent's own when unset.
@@ -187,6 +190,8 @@ pub enum Effect {
         container_id: ContainerId,
         /// Its resources from now on.
         resources: Vec<pb::Resource>,
+        /// Its ceilings from now on, as in [`ContainerLaunch::limits`].
+        limits: BTreeMap<String, f64>,
     },
     /// Sets a timer, replacing an earlier one of the same name.
     SetTimer {

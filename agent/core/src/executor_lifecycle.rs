@@ -20,6 +20,7 @@ use crate::effect::{CheckpointWrite, ContainerLaunch, Effect};
 use crate::executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState, PendingTermination};
 use crate::framework::FrameworkState;
 use crate::input::{AgentTimer, ContainerTermination};
+use crate::limits::{executor_limits, launch_limits};
 use crate::outbox::When;
 use crate::resource_format::downgraded_executor;
 use crate::run_task::Launch;
@@ -123,6 +124,7 @@ impl Agent {
             framework_id: key.framework_id.clone(),
             executor_id: key.executor_id.clone(),
             resources: executor.info.resources.iter().chain(of_tasks).cloned().collect(),
+            limits: launch_limits(&executor.info, &launch.tasks),
             executor_info,
             task: launch.tasks.first().filter(|_| launch.group.is_none()).cloned(),
             directory: executor.paths.sandbox().to_owned(),
@@ -141,11 +143,13 @@ impl Agent {
         }
         let container_id = executor.container_id.clone();
         let resources = executor.used_resources();
+        let limits = executor_limits(executor);
         self.out.push(
             When::Held,
             Effect::UpdateContainer {
                 container_id,
                 resources,
+                limits,
             },
         );
     }

@@ -19,6 +19,7 @@ mod frameworks;
 pub mod input;
 mod invariants;
 mod kill;
+mod limits;
 mod messages;
 mod nested;
 mod operations;

@@ -22,6 +22,7 @@ use crate::effect::CheckpointWrite;
 use crate::executor::{Executor, ExecutorKey, ExecutorState};
 use crate::framework::{Framework, FrameworkState};
 use crate::invariants::scalars;
+use crate::limits::unenforced;
 use crate::outbox::When;
 use crate::resource_format::{inject_allocation, only_role, upgrade};
 use crate::status_updates::TaskReport;
@@ -224,6 +225,11 @@ impl Agent {
             return Err(Refusal::dropped(Reason::REASON_SLAVE_DRAINING, "the agent is draining"));
         }
         check_description(launch)?;
+        if let Some(name) = unenforced(&launch.tasks, &self.config.enforced_limits) {
+            let message =
+                format!("`limits` of '{name}' need an isolator that holds tasks to them, such as cgroups/{name}");
+            return Err(Refusal::dropped(Reason::REASON_TASK_INVALID, message));
+        }
         self.check_resource_versions(launch)?;
         let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
         for resource in of_tasks.chain(&launch.executor.resources) {

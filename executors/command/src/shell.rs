@@ -15,7 +15,7 @@ use mesos_containerizer::children::{Children, Output};
 use mesos_containerizer::reaper;
 use mesos_executor_driver::ExecutorEnvironment;
 use mesos_executor_driver::environment::text_variables;
-use mesos_executor_driver::v1::{ClientEvent, ExecutorClient};
+use mesos_executor_driver::v1::ClientEvent;
 use mesos_proto::v0::mesos::Environment;
 use mesos_proto::v1::mesos::TaskInfo;
 use thiserror::Error as ThisError;
@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 use crate::command;
 use crate::core::{Effect, ExecutorCore, ExecutorTimer, Input, Outcome};
 use crate::flags::{FlagError, Flags};
+use crate::link::{Link, LinkError};
 
 /// Inputs that may wait.
 const QUEUE: usize = 256;
@@ -41,6 +42,8 @@ enum RunError {
     TaskEnvironment(mesos::json::JsonError),
     #[error("failed to set up processes and signals")]
     System(#[from] io::Error),
+    #[error("no way to the agent")]
+    Link(#[from] LinkError),
 }
 
 /// Runs `mesos-executor` with the arguments after the program's name; gives its exit code.
@@ -70,15 +73,15 @@ fn run_executor(arguments: impl IntoIterator<Item = String>) -> Result<Outcome, 
     };
     reaper::adopt_orphans()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async { Shell::new(&environment, task_environment)?.run().await });
+    let outcome = runtime.block_on(async { Shell::new(&environment, task_environment).await?.run().await });
     // A blocked thread must not keep the program.
     runtime.shutdown_background();
-    Ok(outcome?)
+    outcome
 }
 
 struct Shell {
     core: ExecutorCore,
-    client: ExecutorClient,
+    link: Link,
     events: mpsc::Receiver<ClientEvent>,
     ends: Signal,
     children: Children,
@@ -91,9 +94,9 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(environment: &ExecutorEnvironment, task_environment: Environment) -> io::Result<Self> {
+    async fn new(environment: &ExecutorEnvironment, task_environment: Environment) -> Result<Self, RunError> {
         let ends = signal(SignalKind::child())?;
-        let (client, events) = ExecutorClient::start(environment);
+        let (link, events) = Link::open(environment).await?;
         let (inputs, queue) = mpsc::channel(QUEUE);
         let make_uuid = Box::new(|| uuid::Uuid::new_v4().as_bytes().to_vec());
         let core = ExecutorCore::new(
@@ -105,7 +108,7 @@ impl Shell {
         let children = Children::default();
         Ok(Self {
             core,
-            client,
+            link,
             events,
             ends,
             children,
@@ -118,7 +121,7 @@ impl Shell {
         })
     }
 
-    async fn run(mut self) -> io::Result<Outcome> {
+    async fn run(mut self) -> Result<Outcome, RunError> {
         loop {
             let input = tokio::select! {
                 event = self.events.recv() => match event {
@@ -148,7 +151,7 @@ impl Shell {
                 match effect {
                     Effect::Exit(outcome) => return Some(outcome),
                     Effect::StartCommand(task) => next = Some(self.start(&task)),
-                    Effect::SendUpdate(status) => self.client.update(*status).await,
+                    Effect::SendUpdate(status) => self.link.update(*status).await,
                     Effect::TerminateTree => signal_task(command::terminate_all).await,
                     Effect::KillTree => signal_task(command::kill_all).await,
                     Effect::SetTimer(timer, after) => self.set_timer(timer, after),

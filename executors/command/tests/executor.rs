@@ -1,13 +1,14 @@
 //! The real executor against an agent made of sockets: launches, kills, shutdowns, reconnections.
 
 mod agent;
+mod messages;
 
 use std::fs;
 use std::time::Duration;
 
 use agent::{Agent, Executor, kill, launch, plain, task};
 use mesos_proto::v1::executor::{call, event};
-use mesos_proto::v1::mesos::{TaskState, check_info, health_check, task_status};
+use mesos_proto::v1::mesos::{TaskState, check_info, health_check, secret, task_status};
 
 #[test]
 fn a_task_goes_from_starting_to_finished() {
@@ -222,6 +223,60 @@ fn checks_tell_changes_and_failed_health_kills() {
     assert!(killed.has_healthy() && !killed.healthy());
     subscription.acknowledge(&killed);
     assert_eq!(executor.exit_code(), Some(0));
+}
+
+#[test]
+fn secrets_with_a_value_reach_the_task_and_others_fail_it_by_name() {
+    let agent = Agent::start();
+    let mut executor = Executor::start(&agent, &[]);
+    let subscription = agent.accept_subscription(&[]);
+    let mut hidden = task("echo $HIDDEN");
+    let variable = agent::secret_variable("HIDDEN", secret::Type::VALUE, "treasure");
+    let environment = hidden
+        .command
+        .mut_or_insert_default()
+        .environment
+        .mut_or_insert_default();
+    environment.variables.push(variable);
+    subscription.send(&launch(&hidden));
+    agent.update(TaskState::TASK_STARTING);
+    agent.update(TaskState::TASK_RUNNING);
+    let finished = agent.update(TaskState::TASK_FINISHED);
+    subscription.acknowledge(&finished);
+    assert_eq!(executor.exit_code(), Some(0));
+    let stdout = fs::read_to_string(executor.sandbox().join("stdout")).expect("stdout");
+    assert_eq!(stdout, "treasure\n");
+
+    let _executor = Executor::start(&agent, &[]);
+    let subscription = agent.accept_subscription(&[]);
+    let mut named = task("true");
+    let variable = agent::secret_variable("HIDDEN", secret::Type::REFERENCE, "");
+    let environment = named
+        .command
+        .mut_or_insert_default()
+        .environment
+        .mut_or_insert_default();
+    environment.variables.push(variable);
+    subscription.send(&launch(&named));
+    agent.update(TaskState::TASK_STARTING);
+    let failed = agent.update(TaskState::TASK_FAILED);
+    assert!(failed.message().contains("'HIDDEN'"), "{}", failed.message());
+}
+
+#[test]
+fn a_broken_check_fails_the_task_with_the_field() {
+    let agent = Agent::start();
+    let _executor = Executor::start(&agent, &[]);
+    let subscription = agent.accept_subscription(&[]);
+    let mut broken = task("sleep 600");
+    let check = broken.health_check.mut_or_insert_default();
+    check.set_type(health_check::Type::HTTP);
+    check.http.mut_or_insert_default().set_port(1);
+    check.http.mut_or_insert_default().set_scheme("gopher".to_owned());
+    subscription.send(&launch(&broken));
+    agent.update(TaskState::TASK_STARTING);
+    let failed = agent.update(TaskState::TASK_FAILED);
+    assert!(failed.message().contains("gopher"), "{}", failed.message());
 }
 
 #[test]

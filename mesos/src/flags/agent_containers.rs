@@ -9,7 +9,16 @@ use super::spec::Support::{OnlyItems, RefusedUnless, Works};
 use super::spec::{FlagSpec, Kind, flags};
 
 /// The isolators that work.
-pub const ISOLATORS: &[&str] = &["posix/cpu", "posix/mem", "filesystem/posix"];
+pub const ISOLATORS: &[&str] = &[
+    "posix/cpu",
+    "posix/mem",
+    "posix/rlimits",
+    "posix/disk",
+    "disk/du",
+    "filesystem/posix",
+    "environment_secret",
+    "process",
+];
 
 const NO_ISOLATORS: &str = "other isolators are not there yet";
 const NO_PROVIDERS: &str = "resource providers are not there yet";
@@ -188,9 +197,9 @@ pub static TABLE: &[FlagSpec] = flags! {
         "keep CNI state over reboot in work_dir";
     "network_cni_metrics": Bool = Is("true"), RefusedUnless(&[], NO_NETWORK_ISOLATORS), Any,
         "publish CNI container network metrics";
-    "container_disk_watch_interval": Duration = Is("15secs"), RefusedUnless(&[], NO_DISK_ISOLATORS), Any,
+    "container_disk_watch_interval": Duration = Is("15secs"), Works, Any,
         "disk usage check period";
-    "enforce_container_disk_quota": Bool = Is("false"), RefusedUnless(&[], NO_DISK_ISOLATORS), Any,
+    "enforce_container_disk_quota": Bool = Is("false"), Works, Any,
         "kill containers above disk quota";
     "secret_resolver": Text = Unset, RefusedUnless(&[], NO_SECRETS), Any, "secret resolver module";
     "xfs_project_range": Text = Is("[5000-10000]"), RefusedUnless(&[], NO_DISK_ISOLATORS), Any, "XFS project ids";

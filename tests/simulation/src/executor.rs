@@ -155,7 +155,7 @@ impl ExecutorHost {
     fn called(&mut self, callback: Callback, net: &mut Net) -> Option<i32> {
         match callback {
             Callback::LaunchTask(task) => self.launch(&task, net),
-            Callback::KillTask(id) => return self.kill(&TaskId::from(&id), net),
+            Callback::KillTask { task_id, .. } => return self.kill(&TaskId::from(&task_id), net),
             Callback::Shutdown => {
                 // One in ten does not listen and is killed after the grace period.
                 if !self.random.chance(100_000) {
@@ -164,6 +164,7 @@ impl ExecutorHost {
                 }
             }
             Callback::Registered { .. }
+            | Callback::Acknowledged { .. }
             | Callback::Reregistered(_)
             | Callback::Disconnected
             | Callback::FrameworkMessage(_)

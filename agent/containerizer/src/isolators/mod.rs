@@ -6,25 +6,29 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mesos::ids::ContainerId;
+use mesos_proto::v0::mesos::task_status::Reason;
 use mesos_proto::v0::mesos::{ContainerInfo, Resource, ResourceStatistics};
 use thiserror::Error;
 
 use crate::process_tree::ProcessStat;
 
+mod disk_du;
 mod filesystem_posix;
 mod posix_cpu;
 mod posix_mem;
 mod volume_sandbox_path;
 
+pub use disk_du::DiskDu;
 pub use filesystem_posix::FilesystemPosix;
 pub use posix_cpu::PosixCpu;
 pub use posix_mem::PosixMem;
 pub use volume_sandbox_path::VolumeSandboxPath;
 
 /// Isolator names of Apache Mesos that this containerizer does not offer yet.
-const NOT_YET: [&str; 33] = [
+const NOT_YET: [&str; 31] = [
     "filesystem/linux",
     "filesystem/shared",
     "cgroups/all",
@@ -51,13 +55,11 @@ const NOT_YET: [&str; 33] = [
     "volume/image",
     "volume/secret",
     "volume/csi",
-    "disk/du",
     "disk/xfs",
     "gpu/nvidia",
     "network/cni",
     "network/port_mapping",
     "network/ports",
-    "posix/disk",
 ];
 
 /// Why isolation failed or cannot be set up.
@@ -91,7 +93,7 @@ pub enum IsolatorError {
 }
 
 /// Names for messages; the aliases are left out.
-const SUPPORTED: &str = "posix/cpu, posix/mem, posix/rlimits, filesystem/posix, volume/sandbox_path, \
+const SUPPORTED: &str = "posix/cpu, posix/mem, posix/rlimits, disk/du, filesystem/posix, volume/sandbox_path, \
                          environment_secret";
 
 /// What isolators see of a container.
@@ -109,6 +111,30 @@ pub struct Isolated<'a> {
     pub limits: &'a BTreeMap<String, f64>,
     /// Its settings.
     pub container_info: Option<&'a ContainerInfo>,
+}
+
+/// A limit that a container broke.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limitation {
+    /// The resources that it used more of than it had.
+    pub resources: Vec<Resource>,
+    /// What its tasks are told.
+    pub reason: Reason,
+    /// The same for people.
+    pub message: String,
+}
+
+/// What isolators are told of the agent.
+#[derive(Clone, Copy, Debug)]
+pub struct IsolatorSettings<'a> {
+    /// Names as in the flag `isolation`.
+    pub isolation: &'a str,
+    /// Where persistent volumes stand.
+    pub work_dir: &'a Path,
+    /// Whether more than the disk quota ends a container.
+    pub enforce_disk_quota: bool,
+    /// Time between looks at the disk.
+    pub disk_watch_interval: Duration,
 }
 
 /// Guards or measures one thing about containers. Calls may block; they come from threads that may.
@@ -152,8 +178,18 @@ pub trait Isolator: Send + Sync {
         Ok(())
     }
 
+    /// How often [`Isolator::watch`] wants to look; `None`: never.
+    fn watch_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks whether a container broke what this isolator guards; then the container is ended.
+    fn watch(&self, _container_id: &ContainerId) -> Option<Limitation> {
+        None
+    }
+
     /// Adds what it measures to `statistics`; `processes` are those of the container now.
-    fn usage(&self, _processes: &[ProcessStat], _statistics: &mut ResourceStatistics) {}
+    fn usage(&self, _container_id: &ContainerId, _processes: &[ProcessStat], _statistics: &mut ResourceStatistics) {}
 
     /// Undoes what was done for a container, also for one that was never prepared.
     fn cleanup(&self, _container_id: &ContainerId) {}
@@ -167,17 +203,23 @@ pub struct Isolation {
     pub rlimits: bool,
 }
 
-/// Makes the isolators that `isolation` names, the file system first.
+/// Makes the isolators that the settings name, the file system first.
 ///
 /// # Errors
 ///
 /// Names the first entry that is unknown, not there yet or doubled.
-pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorError> {
+pub fn create(settings: IsolatorSettings<'_>) -> Result<Isolation, IsolatorError> {
     let mut names: Vec<&str> = Vec::new();
-    for name in isolation.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in settings
+        .isolation
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         // The older names stand for several at once and may overlap with what is there.
         let (expanded, alias): (&[&str], bool) = match name {
             "process" => (&["posix/cpu", "posix/mem"], true),
+            "posix/disk" => (&["disk/du"], true),
             "cgroups" => return Err(IsolatorError::NotYet("cgroups".to_owned())),
             name => (&[name], false),
         };
@@ -190,7 +232,10 @@ pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorErr
         }
     }
     let mut isolation = Isolation {
-        isolators: vec![Box::new(FilesystemPosix::new(work_dir)), Box::new(VolumeSandboxPath)],
+        isolators: vec![
+            Box::new(FilesystemPosix::new(settings.work_dir)),
+            Box::new(VolumeSandboxPath),
+        ],
         rlimits: false,
     };
     for name in names {
@@ -200,6 +245,10 @@ pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorErr
             "posix/cpu" => isolation.isolators.push(Box::new(PosixCpu)),
             "posix/mem" => isolation.isolators.push(Box::new(PosixMem)),
             "posix/rlimits" => isolation.rlimits = true,
+            "disk/du" => {
+                let du = DiskDu::new(settings.enforce_disk_quota, settings.disk_watch_interval);
+                isolation.isolators.push(Box::new(du));
+            }
             name if NOT_YET.contains(&name) => return Err(IsolatorError::NotYet(name.to_owned())),
             name => return Err(IsolatorError::Unknown(name.to_owned())),
         }
@@ -211,8 +260,17 @@ pub fn create(isolation: &str, work_dir: &Path) -> Result<Isolation, IsolatorErr
 mod tests {
     use super::*;
 
+    fn settings(isolation: &str) -> IsolatorSettings<'_> {
+        IsolatorSettings {
+            isolation,
+            work_dir: Path::new("/work"),
+            enforce_disk_quota: false,
+            disk_watch_interval: Duration::from_secs(15),
+        }
+    }
+
     fn names(isolation: &str) -> Result<Vec<&'static str>, String> {
-        create(isolation, Path::new("/work"))
+        create(settings(isolation))
             .map(|made| made.isolators.iter().map(|isolator| isolator.name()).collect())
             .map_err(|error| error.to_string())
     }
@@ -223,7 +281,12 @@ mod tests {
         assert_eq!(names("posix/cpu,posix/mem"), Ok(default.clone()));
         assert_eq!(names("process"), Ok(default.clone()));
         assert_eq!(names(" filesystem/posix , process,posix/rlimits"), Ok(default));
-        assert!(create("posix/rlimits", Path::new("/")).expect("known").rlimits);
+        assert_eq!(
+            names("posix/disk,disk/du"),
+            Err("isolator 'disk/du' is named twice".to_owned())
+        );
+        assert_eq!(names("posix/disk"), Ok(vec!["filesystem/posix", "volume/sandbox_path", "disk/du"]));
+        assert!(create(settings("posix/rlimits")).expect("known").rlimits);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `posix/cpu`: reports processor use, limits nothing.
 
+use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::ResourceStatistics;
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -22,7 +23,7 @@ impl Isolator for PosixCpu {
         clippy::cast_precision_loss,
         reason = "ticks of living processes stay far below 2^52"
     )]
-    fn usage(&self, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
+    fn usage(&self, _container_id: &ContainerId, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
         let per_second = sysconf(SysconfVar::CLK_TCK)
             .ok()
             .flatten()

@@ -1,5 +1,6 @@
 //! `posix/mem`: reports memory use, limits nothing.
 
+use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::ResourceStatistics;
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -18,7 +19,7 @@ impl Isolator for PosixMem {
         "posix/mem"
     }
 
-    fn usage(&self, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
+    fn usage(&self, _container_id: &ContainerId, processes: &[ProcessStat], statistics: &mut ResourceStatistics) {
         let page = sysconf(SysconfVar::PAGE_SIZE)
             .ok()
             .flatten()

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use mesos_containerizer::process_tree::ProcessStat;
 use mesos_proto::v1::executor::{Call, Event, call, event};
 use mesos_proto::v1::mesos::environment::Variable;
+use mesos_proto::v1::mesos::environment::variable::Type as VariableType;
 use mesos_proto::v1::mesos::framework_info::{Capability, capability};
-use mesos_proto::v1::mesos::{Resource, TaskInfo, TaskState, TaskStatus, value};
+use mesos_proto::v1::mesos::{Resource, TaskInfo, TaskState, TaskStatus, secret, value};
 use protobuf::{Enum as _, Message as _};
 
 /// Longest wait for anything in these tests.
@@ -178,6 +179,11 @@ impl Executor {
     }
 
     pub fn start_with_arguments(agent: &Agent, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::start_at(&agent.address.to_string(), variables, arguments)
+    }
+
+    /// As above, for an agent at an address.
+    pub fn start_at(address: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let sandbox = tempfile::tempdir().expect("sandbox");
         let output = |name: &str| fs::File::create(sandbox.path().join(name)).expect("output");
         let child = Command::new(env!("CARGO_BIN_EXE_command-executor"))
@@ -186,8 +192,9 @@ impl Executor {
             .env("PATH", "/usr/bin:/bin")
             .env("MESOS_FRAMEWORK_ID", "F")
             .env("MESOS_EXECUTOR_ID", "E")
-            .env("MESOS_SLAVE_PID", format!("slave(1)@{}", agent.address))
+            .env("MESOS_SLAVE_PID", format!("slave(1)@{address}"))
             .env("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "5secs")
+            .env("MESOS_HTTP_COMMAND_EXECUTOR", "1")
             .envs(variables.iter().copied())
             .current_dir(sandbox.path())
             .stdin(Stdio::null())
@@ -260,6 +267,23 @@ pub fn variable(name: &str, value: &str) -> Variable {
     let mut variable = Variable::new();
     variable.set_name(name.to_owned());
     variable.set_value(value.to_owned());
+    variable
+}
+
+pub fn secret_variable(name: &str, kind: secret::Type, data: &str) -> Variable {
+    let mut variable = Variable::new();
+    variable.set_name(name.to_owned());
+    variable.set_type(VariableType::SECRET);
+    let secret = variable.secret.mut_or_insert_default();
+    secret.set_type(kind);
+    if kind == secret::Type::VALUE {
+        secret.value.mut_or_insert_default().set_data(data.into());
+    } else {
+        secret
+            .reference
+            .mut_or_insert_default()
+            .set_name("somewhere".to_owned());
+    }
     variable
 }
 

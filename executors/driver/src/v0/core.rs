@@ -7,6 +7,8 @@
 //!     '--agent exits--> Stopped <---'--shutdown, agent exits without checkpointing, recovery timeout, stop, abort
 //! ```
 //!
+//! After a shutdown nothing new reaches the executor, but its last updates still go out and are acknowledged.
+//!
 //! Updates and tasks are kept until the agent acknowledges them (not the scheduler), and go with a re-registration.
 //!
 //! Source: shared facts, `messages_flow.tsv` (executor rows), `environment.tsv`, recorded exchanges `w2` and `w8`.
@@ -20,7 +22,9 @@ use mesos_proto::internal::wire::messages::{
     ExecutorToFrameworkMessage, RegisterExecutorMessage, ReregisterExecutorMessage, StatusUpdate,
     StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
 };
-use mesos_proto::v0::mesos::{ExecutorInfo, FrameworkInfo, SlaveInfo, TaskID, TaskInfo, TaskState, TaskStatus};
+use mesos_proto::v0::mesos::{
+    ExecutorInfo, FrameworkInfo, KillPolicy, SlaveInfo, TaskID, TaskInfo, TaskState, TaskStatus,
+};
 
 /// Timers that the core asks for; there is at most one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +85,19 @@ pub enum Callback {
     /// Run a task.
     LaunchTask(Box<TaskInfo>),
     /// End a task.
-    KillTask(TaskID),
+    KillTask {
+        /// Which.
+        task_id: TaskID,
+        /// How, when the scheduler said it with the kill.
+        policy: Option<Box<KillPolicy>>,
+    },
+    /// The agent has recorded an update; it is not sent again.
+    Acknowledged {
+        /// Its task.
+        task_id: TaskID,
+        /// Its 16 bytes.
+        uuid: Vec<u8>,
+    },
     /// The scheduler sent bytes.
     FrameworkMessage(Vec<u8>),
     /// End all tasks and go.
@@ -147,6 +163,8 @@ enum State {
     Registered,
     /// The agent went away after that.
     Recovering,
+    /// Told to shut down. What the executor has left to tell still goes out, and is acknowledged.
+    ShuttingDown,
     /// Ended; nothing is heard any more.
     Ended(DriverStatus),
 }
@@ -183,6 +201,7 @@ impl DriverCore {
     pub fn status(&self) -> DriverStatus {
         match self.state {
             State::Registering | State::Registered | State::Recovering => DriverStatus::Running,
+            State::ShuttingDown => DriverStatus::Aborted,
             State::Ended(status) => status,
         }
     }
@@ -193,7 +212,16 @@ impl DriverCore {
         match input {
             // The grace period outlives the driver itself: it guards against executors that do not end.
             Input::Elapsed(DriverTimer::ShutdownGrace) => effects.push(Effect::ForceExit),
-            _ if matches!(self.state, State::Ended(_)) => tracing::debug!("the driver has ended: input is ignored"),
+            Input::UpdateSent { status, uuid } if self.state == State::ShuttingDown => {
+                self.update(now, *status, uuid, &mut effects);
+            }
+            Input::Received {
+                message: Message::StatusUpdateAcknowledgement(acknowledged),
+                ..
+            } if self.state == State::ShuttingDown => self.acknowledged(*acknowledged, &mut effects),
+            _ if matches!(self.state, State::ShuttingDown | State::Ended(_)) => {
+                tracing::debug!("the driver has ended: input is ignored");
+            }
             Input::Started(own) => self.start(own, &mut effects),
             Input::Received { from, message } => self.received(&from, message, &mut effects),
             Input::Exited(upid) => self.exited(&upid, &mut effects),
@@ -247,9 +275,12 @@ impl DriverCore {
                 effects.push(Effect::Call(Callback::LaunchTask(Box::new(task))));
             }
             Message::KillTask(kill) => {
-                effects.push(Effect::Call(Callback::KillTask(kill.task_id.unwrap_or_default())));
+                effects.push(Effect::Call(Callback::KillTask {
+                    task_id: kill.task_id.unwrap_or_default(),
+                    policy: kill.kill_policy.into_option().map(Box::new),
+                }));
             }
-            Message::StatusUpdateAcknowledgement(acknowledged) => self.acknowledged(&acknowledged),
+            Message::StatusUpdateAcknowledgement(acknowledged) => self.acknowledged(*acknowledged, effects),
             Message::FrameworkToExecutor(message) => {
                 effects.push(Effect::Call(Callback::FrameworkMessage(message.data().to_vec())));
             }
@@ -270,17 +301,17 @@ impl DriverCore {
         effects.push(Effect::Send(self.agent.clone(), reregister.into()));
     }
 
-    fn acknowledged(&mut self, acknowledged: &StatusUpdateAcknowledgementMessage) {
+    fn acknowledged(&mut self, acknowledged: StatusUpdateAcknowledgementMessage, effects: &mut Vec<Effect>) {
         let before = self.updates.len();
         self.updates.retain(|update| update.uuid() != acknowledged.uuid());
+        let task_id = acknowledged.task_id.unwrap_or_default();
+        self.tasks.retain(|task| task.task_id.value() != task_id.value());
         if self.updates.len() == before {
-            tracing::warn!(
-                task_id = acknowledged.task_id.value(),
-                "acknowledgement of an unknown update"
-            );
+            tracing::warn!(task_id = task_id.value(), "acknowledgement of an unknown update");
+            return;
         }
-        self.tasks
-            .retain(|task| task.task_id.value() != acknowledged.task_id.value());
+        let uuid = acknowledged.uuid.unwrap_or_default();
+        effects.push(Effect::Call(Callback::Acknowledged { task_id, uuid }));
     }
 
     fn exited(&mut self, upid: &Upid, effects: &mut Vec<Effect>) {
@@ -300,7 +331,7 @@ impl DriverCore {
                 tracing::info!("the agent went away and will not be waited for");
                 self.shut_down(effects);
             }
-            (State::Ended(_), _) => {}
+            (State::ShuttingDown | State::Ended(_), _) => {}
         }
     }
 
@@ -313,6 +344,7 @@ impl DriverCore {
         }
         effects.push(Effect::Call(Callback::Shutdown));
         self.end(DriverStatus::Aborted, effects);
+        self.state = State::ShuttingDown;
     }
 
     fn end(&mut self, status: DriverStatus, effects: &mut Vec<Effect>) {

@@ -141,7 +141,10 @@ fn a_restarted_agent_learns_what_it_has_not_acknowledged() {
     receive(&mut core, run_task("t2"));
     step(&mut core, update("t1", &[1; 16]));
     step(&mut core, update("t1", &[2; 16]));
-    assert!(receive(&mut core, acknowledgement("t1", &[1; 16])).is_empty());
+    assert_eq!(
+        receive(&mut core, acknowledgement("t1", &[1; 16])),
+        ["call Acknowledged"]
+    );
     assert_eq!(
         step(&mut core, Input::Exited(agent())),
         ["set Recovery 900s", "call Disconnected"]
@@ -198,22 +201,65 @@ fn a_lost_agent_ends_the_executor_unless_it_may_come_back() {
 }
 
 #[test]
-fn after_the_end_nothing_is_heard_but_the_grace_period() {
+fn after_a_shutdown_only_last_words_pass_until_the_grace_period_is_over() {
     let mut core = registered(CHECKPOINTING);
     assert_eq!(receive(&mut core, wire::ShutdownExecutorMessage::new()), SHUTDOWN);
     assert_eq!(core.status(), DriverStatus::Aborted);
     for late in [
-        update("t", &[1; 16]),
         Input::Exited(agent()),
         Input::Received {
             from: agent(),
             message: run_task("t").into(),
         },
+        Input::MessageSent(Vec::new()),
         Input::Stopped,
     ] {
         assert!(step(&mut core, late.clone()).is_empty(), "{late:?}");
     }
+    assert_eq!(
+        step(&mut core, update("t", &[1; 16])),
+        ["5051 <- mesos.internal.StatusUpdateMessage"]
+    );
+    assert_eq!(
+        receive(&mut core, acknowledgement("t", &[1; 16])),
+        ["call Acknowledged"]
+    );
     assert_eq!(step(&mut core, Input::Elapsed(DriverTimer::ShutdownGrace)), ["exit"]);
+}
+
+#[test]
+fn kills_carry_the_policy_of_the_kill() {
+    let mut core = registered(None);
+    let mut kill = wire::KillTaskMessage::new();
+    kill.task_id.mut_or_insert_default().set_value("t".to_owned());
+    let policy = kill.kill_policy.mut_or_insert_default();
+    policy.grace_period.mut_or_insert_default().set_nanoseconds(7);
+    let effects = core.step(
+        NOW,
+        Input::Received {
+            from: agent(),
+            message: kill.into(),
+        },
+    );
+    let [
+        Effect::Call(Callback::KillTask {
+            task_id,
+            policy: Some(policy),
+        }),
+    ] = effects.as_slice()
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((task_id.value(), policy.grace_period.nanoseconds()), ("t", 7));
+}
+
+#[test]
+fn after_a_stop_nothing_is_heard() {
+    let mut core = registered(None);
+    step(&mut core, Input::Stopped);
+    for late in [update("t", &[1; 16]), Input::Exited(agent()), Input::Stopped] {
+        assert!(step(&mut core, late.clone()).is_empty(), "{late:?}");
+    }
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! The v0 executor driver: a process that carries out what [`core`](self::core) decides, over libprocess messages.
 
 pub mod core;
+mod events;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use libprocess::{Context, Node, Process, ProcessId, ProcessRef, TimerId, Upid};
 use mesos::Message;
-use mesos_proto::v0::mesos::{ExecutorInfo, FrameworkInfo, SlaveInfo, TaskID, TaskInfo, TaskStatus};
+use mesos_proto::v0::mesos::{ExecutorInfo, FrameworkInfo, KillPolicy, SlaveInfo, TaskID, TaskInfo, TaskStatus};
 use tokio::sync::watch;
 
 pub use self::core::DriverStatus;
 use self::core::{Callback, DriverConfig, DriverCore, DriverTimer, Effect, Input};
+pub use self::events::EventDriver;
 use crate::environment::{EnvironmentError, ExecutorEnvironment};
 
 /// What an executor does when its driver calls. Calls come one at a time and must not block: work belongs elsewhere.
@@ -41,12 +43,23 @@ pub trait Executor: Send + 'static {
     /// End a task.
     fn kill_task(&mut self, driver: &ExecutorDriver, task_id: TaskID);
 
+    /// End a task in the way that the kill says. The default leaves that out, as older executors do.
+    fn kill_task_with_policy(&mut self, driver: &ExecutorDriver, task_id: TaskID, policy: KillPolicy) {
+        let _ = policy;
+        self.kill_task(driver, task_id);
+    }
+
+    /// The agent has recorded an update (not the scheduler).
+    fn acknowledged(&mut self, driver: &ExecutorDriver, task_id: TaskID, uuid: Vec<u8>) {
+        let _ = (driver, task_id, uuid);
+    }
+
     /// The scheduler sent bytes.
     fn framework_message(&mut self, driver: &ExecutorDriver, data: Vec<u8>) {
         let _ = (driver, data);
     }
 
-    /// End all tasks and go; nothing can be sent any more.
+    /// End all tasks and go; only updates can be sent any more.
     fn shutdown(&mut self, driver: &ExecutorDriver);
 
     /// The driver was used wrongly and has stopped.
@@ -108,7 +121,11 @@ impl ExecutorDriver {
 
     /// Reports a task's state. Time, agent and uuid are filled in; it is kept until the agent acknowledges it.
     pub fn send_status_update(&self, status: TaskStatus) {
-        let uuid = uuid::Uuid::new_v4().as_bytes().to_vec();
+        self.send_status_update_as(status, uuid::Uuid::new_v4().as_bytes().to_vec());
+    }
+
+    /// As [`ExecutorDriver::send_status_update`], under 16 bytes that no other update has.
+    pub fn send_status_update_as(&self, status: TaskStatus, uuid: Vec<u8>) {
         self.input(Input::UpdateSent {
             status: Box::new(status),
             uuid,
@@ -211,7 +228,12 @@ impl DriverProcess {
             Callback::Reregistered(agent) => executor.reregistered(&driver, *agent),
             Callback::Disconnected => executor.disconnected(&driver),
             Callback::LaunchTask(task) => executor.launch_task(&driver, *task),
-            Callback::KillTask(task_id) => executor.kill_task(&driver, task_id),
+            Callback::KillTask { task_id, policy: None } => executor.kill_task(&driver, task_id),
+            Callback::KillTask {
+                task_id,
+                policy: Some(policy),
+            } => executor.kill_task_with_policy(&driver, task_id, *policy),
+            Callback::Acknowledged { task_id, uuid } => executor.acknowledged(&driver, task_id, uuid),
             Callback::FrameworkMessage(data) => executor.framework_message(&driver, data),
             Callback::Shutdown => executor.shutdown(&driver),
             Callback::Error(message) => executor.error(&driver, &message),
