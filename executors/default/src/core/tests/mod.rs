@@ -3,6 +3,7 @@
 mod checks;
 mod endings;
 mod groups;
+mod histories;
 mod kills;
 mod restarts;
 
