@@ -1,7 +1,7 @@
 //! Why an operation is refused: one variant a rule.
 
 use mesos::ids::{AgentId, OperationId, ResourceProviderId};
-use mesos::resources::{ApplyError, NotContained, Resource, ResourceError, Resources};
+use mesos::resources::{ApplyError, NotContained, Resource, ResourceError};
 use mesos::validation::disk::DiskError;
 use mesos::validation::operation::OperationError;
 use mesos_allocator::api::AllocatorError;
@@ -67,8 +67,6 @@ pub(crate) enum Refusal {
     },
     #[error("'{field}' mixes resources with different reservations; all must have the same")]
     MixedReservations { field: &'static str },
-    #[error("'source' amounts to {consumed}, 'resources' to {converted}; both must amount to the same")]
-    OtherQuantities { consumed: Resources, converted: Resources },
     #[error("volume {0} must be destroyed before it can be unreserved")]
     VolumeReserved(String),
     #[error("volume {0} is read-only; volumes are created with the mode RW")]

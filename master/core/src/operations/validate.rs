@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mesos::ids::ResourceProviderId;
-use mesos::resources::{Conversion, Resource, Resources, conversions};
+use mesos::resources::{Conversion, Resource, conversions};
 use mesos::validation::disk::validate_disk;
 use mesos::validation::operation::validate_operation;
 use mesos_proto::v0::mesos as proto;
@@ -285,7 +285,8 @@ fn is_read_only(volume: &Resource) -> bool {
     mode.and_then(|mode| mode.enum_value().ok()) == Some(Mode::RO)
 }
 
-/// When reservations are replaced, one stack of them comes in the place of another, on the same quantities.
+/// When reservations are replaced, one stack of them comes in the place of another. That both sides amount to the same is
+/// checked with the conversion.
 fn check_replacement(source: &[Resource], target: &[Resource]) -> Result<(), Refusal> {
     for (field, resources) in [("source", source), ("resources", target)] {
         let first = resources.first().map(Resource::reservations).unwrap_or_default();
@@ -293,12 +294,7 @@ fn check_replacement(source: &[Resource], target: &[Resource]) -> Result<(), Ref
             return Err(Refusal::MixedReservations { field });
         }
     }
-    let plain = |resources: &[Resource]| resources.iter().cloned().collect::<Resources>().to_unreserved();
-    let (consumed, converted) = (plain(source), plain(target));
-    if consumed == converted {
-        return Ok(());
-    }
-    Err(Refusal::OtherQuantities { consumed, converted })
+    Ok(())
 }
 
 fn check_unreserve(resources: &[Resource]) -> Result<(), Refusal> {

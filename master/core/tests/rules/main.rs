@@ -9,6 +9,7 @@ mod harness;
 mod histories;
 mod launches;
 mod offers;
+mod operations;
 mod rate_limits;
 mod reconciliation;
 mod removals;
