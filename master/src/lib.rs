@@ -7,6 +7,8 @@ mod metrics;
 mod observer;
 mod process;
 mod program;
+mod registry;
+mod registry_files;
 mod settings;
 mod whitelist;
 

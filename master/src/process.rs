@@ -16,7 +16,6 @@ use mesos_master_core::{
 };
 use mesos_node::EventStream;
 use mesos_node::files::FilesHandle;
-use mesos_registrar::{Operation, Registrar, Storage, StoreError, WriteId};
 use tokio::sync::watch;
 
 use crate::http;
@@ -25,6 +24,7 @@ use crate::http::render::{Identity, View};
 use crate::http::scheduler::ParsedCall;
 use crate::metrics;
 use crate::observer::Observer;
+use crate::registry::RegistryKeeper;
 
 /// A request that waits for the core's answer.
 struct Waiting {
@@ -35,8 +35,7 @@ struct Waiting {
 /// The process `master`.
 pub struct MasterProcess {
     core: Master,
-    registrar: Registrar,
-    storage: Box<dyn Storage>,
+    pub(crate) registry: RegistryKeeper,
     requests: BTreeMap<RequestId, Waiting>,
     request_next: u64,
     streams: BTreeMap<StreamId, EventStream>,
@@ -51,9 +50,9 @@ pub struct MasterProcess {
 impl MasterProcess {
     /// Builds the process; `failure` is told why when the master can no longer lead.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         core: Master,
-        storage: Box<dyn Storage>,
+        registry: RegistryKeeper,
         identity: Identity,
         files: FilesHandle,
         failure: watch::Sender<Option<String>>,
@@ -61,8 +60,7 @@ impl MasterProcess {
         let subscribers = Subscribers::new(identity.subscribers_max());
         Self {
             core,
-            registrar: Registrar::new(mesos_registrar::Registry::default()),
-            storage,
+            registry,
             requests: BTreeMap::new(),
             request_next: 0,
             streams: BTreeMap::new(),
@@ -91,12 +89,6 @@ impl MasterProcess {
     #[must_use]
     pub const fn files(&self) -> &FilesHandle {
         &self.files
-    }
-
-    /// The registry as it is stored.
-    #[must_use]
-    pub const fn registrar(&self) -> &Registrar {
-        &self.registrar
     }
 
     /// Applies an input and everything that follows from it at once.
@@ -211,28 +203,6 @@ impl MasterProcess {
         }
     }
 
-    fn store(
-        &mut self,
-        write: WriteId,
-        operations: Vec<Operation>,
-        inputs: &mut VecDeque<Input>,
-        context: &Context<Self>,
-    ) {
-        self.registrar.submit(write, operations);
-        while let Some(batch) = self.registrar.next_batch() {
-            let run = metrics::state_store(context.node().metrics()).start();
-            let stored = self
-                .storage
-                .store(&batch.bytes)
-                .map_err(|error| StoreError(error.to_string()));
-            run.stop();
-            match self.registrar.finish(stored) {
-                Ok(answers) => inputs.extend(answers.into_iter().map(Input::RegistryStored)),
-                Err(error) => inputs.push_back(Input::RegistryFailed(error)),
-            }
-        }
-    }
-
     /// Registers what is read from the core whenever somebody asks for the node's metrics.
     fn offer_metrics(&self, context: &mut Context<Self>) {
         let (me, node) = (context.me(), context.node().clone());
@@ -242,35 +212,17 @@ impl MasterProcess {
             let collected = me.call(move |master, context| {
                 let mut numbers = metrics::collect(&master.core, &master.identity, queued, context.now());
                 numbers.push(metrics::subscribers(master.subscribers.len()));
-                numbers.extend(metrics::registrar(&master.registrar));
+                numbers.extend(metrics::registrar(master.registry.registrar()));
                 numbers
             });
             Box::pin(async move { collected.await.unwrap_or_default() })
         });
     }
 
-    fn abort(&self, reason: String, context: &mut Context<Self>) {
+    pub(crate) fn abort(&self, reason: String, context: &mut Context<Self>) {
         tracing::error!(error = reason, "the master ends");
         self.failure.send_replace(Some(reason));
         context.terminate_self();
-    }
-
-    fn recover(&mut self, context: &mut Context<Self>) {
-        let run = metrics::state_fetch(context.node().metrics()).start();
-        let recovered = self
-            .storage
-            .fetch()
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| Registrar::recover(bytes.as_deref()).map_err(|error| error.to_string()));
-        run.stop();
-        match recovered {
-            Ok(registrar) => {
-                self.registrar = registrar;
-                let registry = Box::new(self.registrar.registry().clone());
-                self.apply(Input::Recovered(registry), context);
-            }
-            Err(error) => self.abort(format!("cannot read the registry: {error}"), context),
-        }
     }
 
     /// Takes a request in whose answer the core will decide, and gives its id.

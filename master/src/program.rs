@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libprocess::{Node, NodeConfig, NodeError, ProcessId, ProcessRef, Upid};
@@ -9,15 +11,20 @@ use mesos::flags::Flags;
 use mesos_allocator::HierarchicalAllocator;
 use mesos_master_core::Master;
 use mesos_node::{SettingsError, Started, describe};
-use mesos_registrar::MemoryStorage;
+use mesos_registrar::{DiskStorage, MemoryStorage, Storage};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::http::companions::{ConstraintsPage, RegistryPage};
 use crate::http::render::Identity;
 use crate::process::MasterProcess;
+use crate::registry::{Patience, RegistryKeeper};
+use crate::registry_files::FolderFiles;
 use crate::settings;
 use crate::whitelist::{self, WhitelistWatcher};
+
+/// Folder of the registry inside the master's work folder.
+const REGISTRY_FOLDER: &str = "registry";
 
 /// Why a master could not be started.
 #[derive(Debug, Error)]
@@ -25,6 +32,15 @@ pub enum StartError {
     /// A flag's value cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The folder of the registry cannot be used.
+    #[error("cannot use {folder} for the registry")]
+    Registry {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// The address cannot be had, or the environment of the runtime is wrong.
     #[error("cannot listen")]
     Node(#[from] NodeError),
@@ -111,12 +127,17 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         flags: shown,
         version: node.config().version.clone(),
     };
+    let patience = Patience {
+        fetch: flags.duration("registry_fetch_timeout"),
+        store: flags.duration("registry_store_timeout"),
+    };
+    let registry = RegistryKeeper::new(storage(flags)?, patience);
     let files = mesos_node::files::spawn(node);
     let (sender, failure) = watch::channel(None);
     node.set_delegate("master");
     let process = node.spawn(ProcessId::Exact("master"), move || {
         let core = Master::new(config, Box::new(allocator));
-        MasterProcess::new(core, Box::new(MemoryStorage::new()), identity, files, sender)
+        MasterProcess::new(core, registry, identity, files, sender)
     });
     if let Some(path) = flags.text("whitelist").and_then(whitelist::path_of) {
         let watcher = WhitelistWatcher::new(path, process.clone());
@@ -127,6 +148,22 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
     let page = ConstraintsPage::new(process.clone());
     node.spawn(ProcessId::Exact("allocator"), move || page);
     Ok((process, failure))
+}
+
+/// Where the registry is kept (`--registry`).
+fn storage(flags: &Flags) -> Result<Box<dyn Storage>, StartError> {
+    if flags.string("registry") == "in_memory" {
+        return Ok(Box::new(MemoryStorage::new()));
+    }
+    let Some(work_dir) = flags.text("work_dir") else {
+        let reason = "a registry on disk needs a folder to live in; --registry=in_memory needs none";
+        return Err(SettingsError::new("work_dir", "", reason).into());
+    };
+    let folder = Path::new(work_dir).join(REGISTRY_FOLDER);
+    match FolderFiles::open(&folder) {
+        Ok(files) => Ok(Box::new(DiskStorage::new(files))),
+        Err(source) => Err(StartError::Registry { folder, source }),
+    }
 }
 
 /// Runs the program with all its arguments, its name first.

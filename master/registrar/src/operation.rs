@@ -1,11 +1,13 @@
 //! Changes of the registry, each one small object.
 
 use mesos::ids::AgentId;
-use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo, WeightInfo};
+use mesos_proto::v0::maintenance::Schedule;
+use mesos_proto::v0::mesos::{DrainConfig, MachineID, MasterInfo, SlaveInfo, TimeInfo, WeightInfo};
 use mesos_proto::v0::quota::QuotaConfig;
 use thiserror::Error;
 
-use crate::{Registry, operations, roles};
+use crate::contents::Contents;
+use crate::operations::{agents, draining, maintenance, roles};
 
 /// One change of the registry.
 ///
@@ -50,6 +52,26 @@ pub enum Operation {
     /// Sets the quota of these roles. One that guarantees and limits nothing takes the role's entry out. While quota is
     /// stored, only masters that know this form of it may lead.
     UpdateQuota(Vec<QuotaConfig>),
+    /// Begins to drain an admitted or unreachable agent, which deactivates it, or drains it in another way. While an
+    /// agent is deactivated, only masters that know draining may lead.
+    DrainAgent {
+        /// The agent.
+        agent_id: AgentId,
+        /// How it is drained.
+        config: Box<DrainConfig>,
+    },
+    /// An agent that is draining has nothing left that runs.
+    MarkAgentDrained(AgentId),
+    /// Takes an admitted or unreachable agent out of offers.
+    DeactivateAgent(AgentId),
+    /// Takes an agent's draining and deactivation back.
+    ReactivateAgent(AgentId),
+    /// Puts a maintenance schedule in the place of the one before.
+    UpdateSchedule(Box<Schedule>),
+    /// Takes machines of the schedule down.
+    StartMaintenance(Vec<MachineID>),
+    /// Takes machines up and out of the schedule.
+    StopMaintenance(Vec<MachineID>),
 }
 
 /// What an applied operation did.
@@ -79,6 +101,9 @@ pub enum OperationError {
     /// The agent is neither admitted nor unreachable.
     #[error("agent {0} is neither admitted nor unreachable")]
     Unknown(AgentId),
+    /// The agent is not draining, or is drained already.
+    #[error("agent {0} is not draining")]
+    NotDraining(AgentId),
 }
 
 impl Operation {
@@ -87,20 +112,25 @@ impl Operation {
     /// # Errors
     ///
     /// Says which expectation of the operation the registry does not meet.
-    pub fn apply(&self, registry: &mut Registry) -> Result<Outcome, OperationError> {
+    pub fn apply(&self, contents: &mut Contents) -> Result<Outcome, OperationError> {
         match self {
-            Self::SetMaster(info) => Ok(operations::set_master(registry, info)),
-            Self::AdmitAgent(info) => operations::admit_agent(registry, info),
-            Self::UpdateAgent(info) => operations::update_agent(registry, info),
-            Self::MarkAgentUnreachable { agent_id, since } => {
-                operations::mark_agent_unreachable(registry, agent_id, since)
-            }
-            Self::MarkAgentReachable(info) => operations::mark_agent_reachable(registry, info),
-            Self::MarkAgentGone { agent_id, since } => operations::mark_agent_gone(registry, agent_id, since),
-            Self::RemoveAgent(agent_id) => operations::remove_agent(registry, agent_id),
-            Self::Prune { unreachable, gone } => Ok(operations::prune(registry, unreachable, gone)),
-            Self::UpdateWeights(weights) => Ok(roles::update_weights(registry, weights)),
-            Self::UpdateQuota(configs) => Ok(roles::update_quota(registry, configs)),
+            Self::SetMaster(info) => Ok(agents::set_master(contents, info)),
+            Self::AdmitAgent(info) => agents::admit_agent(contents, info),
+            Self::UpdateAgent(info) => agents::update_agent(contents, info),
+            Self::MarkAgentUnreachable { agent_id, since } => agents::mark_agent_unreachable(contents, agent_id, since),
+            Self::MarkAgentReachable(info) => agents::mark_agent_reachable(contents, info),
+            Self::MarkAgentGone { agent_id, since } => agents::mark_agent_gone(contents, agent_id, since),
+            Self::RemoveAgent(agent_id) => agents::remove_agent(contents, agent_id),
+            Self::Prune { unreachable, gone } => Ok(agents::prune(contents, unreachable, gone)),
+            Self::UpdateWeights(weights) => Ok(roles::update_weights(&mut contents.rest, weights)),
+            Self::UpdateQuota(configs) => Ok(roles::update_quota(&mut contents.rest, configs)),
+            Self::DrainAgent { agent_id, config } => draining::drain_agent(contents, agent_id, config),
+            Self::MarkAgentDrained(agent_id) => draining::mark_agent_drained(contents, agent_id),
+            Self::DeactivateAgent(agent_id) => draining::deactivate_agent(contents, agent_id),
+            Self::ReactivateAgent(agent_id) => draining::reactivate_agent(contents, agent_id),
+            Self::UpdateSchedule(schedule) => Ok(maintenance::update_schedule(&mut contents.rest, schedule)),
+            Self::StartMaintenance(ids) => Ok(maintenance::start_maintenance(&mut contents.rest, ids)),
+            Self::StopMaintenance(ids) => Ok(maintenance::stop_maintenance(&mut contents.rest, ids)),
         }
     }
 }

@@ -3,7 +3,12 @@
 use protobuf::Message as _;
 use thiserror::Error;
 
-use crate::{Operation, OperationError, Outcome, Registry};
+use crate::codec::{self, DecodeError};
+use crate::contents::encoded;
+use crate::{Contents, Operation, OperationError, Outcome, Registry};
+
+/// Changes since the last whole registry that are always kept as changes: below this size a whole one saves nothing.
+const CHANGES_MIN: u64 = 1024 * 1024;
 
 /// Names one submission of changes; chosen by the one who submits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +19,52 @@ pub struct WriteId(pub u64);
 #[error("storing the registry failed: {0}")]
 pub struct StoreError(pub String);
 
-/// The registry as it will be when these bytes are stored.
+/// Why stored bytes are no registry.
+#[derive(Debug, Error)]
+pub enum RecoverError {
+    /// The whole registry cannot be read.
+    #[error("the stored registry is no registry")]
+    Whole(#[source] protobuf::Error),
+    /// Changes after it cannot be read.
+    #[error("batch {number} of the stored changes cannot be read")]
+    Changes {
+        /// Number of the batch.
+        number: u64,
+        /// What is wrong.
+        #[source]
+        source: DecodeError,
+    },
+    /// Changes that were stored do not fit what was stored before them.
+    #[error("batch {number} of the stored changes does not fit the registry before it")]
+    Misfit {
+        /// Number of the batch.
+        number: u64,
+        /// What does not fit.
+        #[source]
+        source: OperationError,
+    },
+}
+
+/// What one store adds to what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The whole registry, serialized.
-    pub bytes: Vec<u8>,
+    /// Counts batches from 1 on, without a gap, over the lives of all masters of this storage.
+    pub number: u64,
+    /// The changes; [`Registrar::recover`] reads them.
+    pub changes: Vec<u8>,
+    /// The whole registry with these changes, when it is time to store it anew and to forget the changes before.
+    pub whole: Option<Vec<u8>>,
+}
+
+/// What a storage holds: a whole registry and the changes after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Number of the batch with which the whole registry was stored; 0 for an empty storage.
+    pub number: u64,
+    /// The whole registry, encoded.
+    pub whole: Vec<u8>,
+    /// Changes of the batches after it, in order.
+    pub changes: Vec<Vec<u8>>,
 }
 
 /// What became of one submission: one outcome for each of its operations.
@@ -31,45 +77,73 @@ pub struct Answer {
 }
 
 /// Applies submissions to the registry, one batch at a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Registrar {
-    stored: Registry,
+    contents: Contents,
+    /// Number of the last batch.
+    number: u64,
     waiting: Vec<(WriteId, Vec<Operation>)>,
-    writing: Option<Writing>,
-}
-
-#[derive(Debug)]
-struct Writing {
-    registry: Registry,
-    answers: Vec<Answer>,
+    /// Answers that are given when the batch is stored.
+    writing: Option<Vec<Answer>>,
+    /// Size of the last whole registry; none was stored in this life yet when absent.
+    whole: Option<u64>,
+    /// Size of the changes since.
+    changes: u64,
 }
 
 impl Registrar {
-    /// Starts from what the storage holds.
+    /// Starts from this registry, as if no storage had seen it.
     #[must_use]
-    pub const fn new(stored: Registry) -> Self {
+    pub fn new(registry: Registry) -> Self {
         Self {
-            stored,
-            waiting: Vec::new(),
-            writing: None,
+            contents: Contents::from_message(registry),
+            ..Self::default()
         }
     }
 
-    /// Reads the registry from stored bytes; no bytes are an empty registry.
+    /// Reads the registry from what a storage holds.
     ///
     /// # Errors
     ///
-    /// Gives the parser's error for bytes that are no registry.
-    pub fn recover(bytes: Option<&[u8]>) -> Result<Self, protobuf::Error> {
-        bytes
-            .map_or_else(|| Ok(Registry::new()), Registry::parse_from_bytes)
-            .map(Self::new)
+    /// Says what cannot be read, or which changes do not fit.
+    pub fn recover(stored: &Stored) -> Result<Self, RecoverError> {
+        let registry = Registry::parse_from_bytes(&stored.whole).map_err(RecoverError::Whole)?;
+        let mut registrar = Self::new(registry);
+        registrar.number = stored.number;
+        for changes in &stored.changes {
+            registrar.number += 1;
+            let number = registrar.number;
+            let operations = codec::decode(changes).map_err(|source| RecoverError::Changes { number, source })?;
+            for operation in operations {
+                let applied = operation.apply(&mut registrar.contents);
+                applied.map_err(|source| RecoverError::Misfit { number, source })?;
+            }
+        }
+        Ok(registrar)
     }
 
-    /// The registry as it is stored.
+    /// The registry, with the changes that are being stored.
     #[must_use]
-    pub const fn registry(&self) -> &Registry {
-        &self.stored
+    pub fn registry(&self) -> Registry {
+        self.contents.to_message()
+    }
+
+    /// About how many bytes the registry has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.contents.size()
+    }
+
+    /// Operations that wait for the next batch.
+    #[must_use]
+    pub fn queued_operations(&self) -> usize {
+        self.waiting.iter().map(|(_, operations)| operations.len()).sum()
+    }
+
+    /// Whether a batch is being stored.
+    #[must_use]
+    pub const fn is_storing(&self) -> bool {
+        self.writing.is_some()
     }
 
     /// Whether nothing waits and nothing is being stored.
@@ -88,21 +162,42 @@ impl Registrar {
         if self.writing.is_some() || self.waiting.is_empty() {
             return None;
         }
-        let mut registry = self.stored.clone();
-        let answers = self
-            .waiting
-            .drain(..)
-            .map(|(write, operations)| Answer {
-                write,
-                outcomes: operations
-                    .iter()
-                    .map(|operation| operation.apply(&mut registry))
-                    .collect(),
-            })
-            .collect();
-        let bytes = registry.write_to_bytes().unwrap_or_default();
-        self.writing = Some(Writing { registry, answers });
-        Some(Batch { bytes })
+        let mut changes = Vec::new();
+        let mut answers = Vec::with_capacity(self.waiting.len());
+        for (write, operations) in self.waiting.drain(..) {
+            let mut outcomes = Vec::with_capacity(operations.len());
+            for operation in operations {
+                let outcome = operation.apply(&mut self.contents);
+                if outcome == Ok(Outcome::Changed) {
+                    codec::encode(&operation, &mut changes);
+                }
+                outcomes.push(outcome);
+            }
+            answers.push(Answer { write, outcomes });
+        }
+        self.writing = Some(answers);
+        self.number += 1;
+        let added = changes.len() as u64;
+        let whole = self.is_whole_due(added).then(|| encoded(&self.registry()));
+        match &whole {
+            Some(whole) => {
+                self.whole = Some(whole.len() as u64);
+                self.changes = 0;
+            }
+            None => self.changes += added,
+        }
+        Some(Batch {
+            number: self.number,
+            changes,
+            whole,
+        })
+    }
+
+    /// The first batch of a life stores the registry whole, so that a storage goes on behind nothing that it did not
+    /// write in this life; later ones do when the changes have become longer than the registry.
+    fn is_whole_due(&self, added: u64) -> bool {
+        self.whole
+            .is_none_or(|whole| self.changes + added > whole.max(CHANGES_MIN))
     }
 
     /// Ends the batch being stored and gives the answers of its submissions, in order.
@@ -112,10 +207,6 @@ impl Registrar {
     /// Hands the storage's error on; nothing may be assumed about the stored registry then.
     pub fn finish(&mut self, stored: Result<(), StoreError>) -> Result<Vec<Answer>, StoreError> {
         stored?;
-        let Some(writing) = self.writing.take() else {
-            return Ok(Vec::new());
-        };
-        self.stored = writing.registry;
-        Ok(writing.answers)
+        Ok(self.writing.take().unwrap_or_default())
     }
 }

@@ -1,54 +1,91 @@
 //! Where the registry's bytes are kept.
 
+use std::io;
+
 use thiserror::Error;
 
+use crate::{Batch, Stored};
+
 /// Why the storage did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum StorageError {
     /// The storage refused to work, with its own reason.
     #[error("the registry's storage is unavailable: {0}")]
     Unavailable(String),
+    /// A file could not be read or written.
+    #[error("cannot {action} {file} of the registry")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file, or the folder of all of them.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// What is stored cannot be used, and there is nothing to repair it from.
+    #[error("the stored registry is damaged: {0}")]
+    Damaged(String),
 }
 
-/// Keeps one value. Implementations may block: drivers call them where that is allowed.
+/// Keeps a registry and its changes. Implementations may block: drivers call them where that is allowed.
 pub trait Storage: Send {
-    /// Reads the value; `None` when none was ever stored.
+    /// Reads everything; `None` when nothing was ever stored. Called once, first.
     ///
     /// # Errors
     ///
-    /// Fails when the storage cannot tell.
-    fn fetch(&mut self) -> Result<Option<Vec<u8>>, StorageError>;
+    /// Fails when the storage cannot tell, or holds what cannot be used.
+    fn fetch(&mut self) -> Result<Option<Stored>, StorageError>;
 
-    /// Replaces the value; when this returns, the value survives.
+    /// Adds a batch; when this returns, the batch and all before it survive.
     ///
     /// # Errors
     ///
-    /// Fails when the value may not have been stored.
-    fn store(&mut self, bytes: &[u8]) -> Result<(), StorageError>;
+    /// Fails when the batch may not have been stored; the storage takes no other batch then.
+    fn store(&mut self, batch: &Batch) -> Result<(), StorageError>;
+
+    /// Whether calls may take long, so that they belong on a thread of their own.
+    fn blocks(&self) -> bool {
+        true
+    }
 }
 
 /// Keeps the registry as long as the process lives (`--registry=in_memory`).
 #[derive(Debug, Default)]
 pub struct MemoryStorage {
-    bytes: Option<Vec<u8>>,
+    stored: Option<Stored>,
 }
 
 impl MemoryStorage {
     /// An empty storage.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: None }
+        Self { stored: None }
     }
 }
 
 impl Storage for MemoryStorage {
-    fn fetch(&mut self) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.bytes.clone())
+    fn fetch(&mut self) -> Result<Option<Stored>, StorageError> {
+        Ok(self.stored.clone())
     }
 
-    fn store(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.bytes = Some(bytes.to_vec());
+    fn store(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        let stored = self.stored.get_or_insert_default();
+        match &batch.whole {
+            Some(whole) => {
+                *stored = Stored {
+                    number: batch.number,
+                    whole: whole.clone(),
+                    changes: Vec::new(),
+                };
+            }
+            None => stored.changes.push(batch.changes.clone()),
+        }
         Ok(())
+    }
+
+    fn blocks(&self) -> bool {
+        false
     }
 }
 
@@ -57,11 +94,11 @@ impl Storage for MemoryStorage {
 pub struct FailingStorage;
 
 impl Storage for FailingStorage {
-    fn fetch(&mut self) -> Result<Option<Vec<u8>>, StorageError> {
+    fn fetch(&mut self) -> Result<Option<Stored>, StorageError> {
         Err(StorageError::Unavailable("told to fail".to_owned()))
     }
 
-    fn store(&mut self, _bytes: &[u8]) -> Result<(), StorageError> {
+    fn store(&mut self, _batch: &Batch) -> Result<(), StorageError> {
         Err(StorageError::Unavailable("told to fail".to_owned()))
     }
 }

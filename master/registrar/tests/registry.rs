@@ -3,8 +3,8 @@
 use mesos::ids::AgentId;
 use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
 use mesos_registrar::{
-    FailingStorage, MemoryStorage, Operation, OperationError, Outcome, Registrar, Registry, Storage, StoreError,
-    WriteId,
+    Contents, FailingStorage, MemoryStorage, Operation, OperationError, Outcome, Registrar, Registry, Storage, StoreError,
+    Stored, WriteId,
 };
 
 fn id(name: &str) -> AgentId {
@@ -38,7 +38,7 @@ fn gone(name: &str) -> Operation {
     }
 }
 
-fn apply(registry: &mut Registry, operation: &Operation) -> Result<Outcome, OperationError> {
+fn apply(registry: &mut Contents, operation: &Operation) -> Result<Outcome, OperationError> {
     let before = registry.clone();
     let outcome = operation.apply(registry);
     match outcome {
@@ -48,27 +48,31 @@ fn apply(registry: &mut Registry, operation: &Operation) -> Result<Outcome, Oper
     outcome
 }
 
-fn lists(registry: &Registry) -> [Vec<&str>; 3] {
+fn lists(registry: &Contents) -> [Vec<String>; 3] {
+    lists_of(&registry.to_message())
+}
+
+fn lists_of(registry: &Registry) -> [Vec<String>; 3] {
     [
         registry
             .slaves
             .slaves
             .iter()
-            .map(|slave| slave.info.id.value())
+            .map(|slave| slave.info.id.value().to_owned())
             .collect(),
         registry
             .unreachable
             .slaves
             .iter()
-            .map(|slave| slave.id.value())
+            .map(|slave| slave.id.value().to_owned())
             .collect(),
-        registry.gone.slaves.iter().map(|slave| slave.id.value()).collect(),
+        registry.gone.slaves.iter().map(|slave| slave.id.value().to_owned()).collect(),
     ]
 }
 
 #[test]
 fn an_agent_moves_between_the_lists() {
-    let mut registry = Registry::new();
+    let mut registry = Contents::default();
     let changed = Ok(Outcome::Changed);
     let steps: [(Operation, [&[&str]; 3]); 8] = [
         (Operation::AdmitAgent(info("a")), [&["a"], &[], &[]]),
@@ -88,13 +92,13 @@ fn an_agent_moves_between_the_lists() {
     ];
     for (operation, expected) in steps {
         assert_eq!(apply(&mut registry, &operation), changed, "{operation:?}");
-        assert_eq!(lists(&registry), expected.map(<[&str]>::to_vec), "{operation:?}");
+        assert_eq!(lists(&registry), expected.map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>()), "{operation:?}");
     }
 }
 
 #[test]
 fn operations_that_do_not_fit_change_nothing() {
-    let mut registry = Registry::new();
+    let mut registry = Contents::default();
     for operation in [
         Operation::AdmitAgent(info("here")),
         Operation::AdmitAgent(info("away")),
@@ -153,7 +157,7 @@ fn operations_that_do_not_fit_change_nothing() {
 
 #[test]
 fn a_pruned_agent_may_come_back() {
-    let mut registry = Registry::new();
+    let mut registry = Contents::default();
     assert_eq!(
         apply(&mut registry, &Operation::MarkAgentReachable(info("a"))),
         Ok(Outcome::Changed)
@@ -175,26 +179,25 @@ fn what_waits_goes_into_one_batch_and_is_answered_after_the_store() {
         vec![Operation::SetMaster(Box::new(master)), Operation::AdmitAgent(info("a"))],
     );
     registrar.submit(WriteId(2), vec![Operation::AdmitAgent(info("a"))]);
+    assert_eq!(registrar.queued_operations(), 3);
     let batch = registrar.next_batch().expect("something waits");
+    assert!(batch.whole.is_some(), "the first batch of a life holds everything");
     registrar.submit(WriteId(3), vec![unreachable("a")]);
     assert_eq!(registrar.next_batch(), None, "one batch at a time");
-    assert!(
-        registrar.registry().slaves.slaves.is_empty(),
-        "nothing is told before it is stored"
-    );
-    storage.store(&batch.bytes).expect("stored");
+    storage.store(&batch).expect("stored");
     let answers = registrar.finish(Ok(())).expect("stored");
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0].outcomes, [Ok(Outcome::Changed), Ok(Outcome::Changed)]);
     assert_eq!(answers[1].outcomes, [Err(OperationError::AlreadyAdmitted(id("a")))]);
     let batch = registrar.next_batch().expect("the late one");
-    storage.store(&batch.bytes).expect("stored");
+    assert_eq!((batch.number, &batch.whole), (2, &None));
+    storage.store(&batch).expect("stored");
     assert_eq!(registrar.finish(Ok(())).expect("stored")[0].write, WriteId(3));
     assert!(registrar.is_idle());
-    let bytes = storage.fetch().expect("there").expect("a value");
-    let recovered = Registrar::recover(Some(&bytes)).expect("a registry");
+    let stored = storage.fetch().expect("there").expect("a value");
+    let recovered = Registrar::recover(&stored).expect("a registry");
     assert_eq!(recovered.registry(), registrar.registry());
-    assert_eq!(lists(recovered.registry())[1], ["a"]);
+    assert_eq!(lists_of(&recovered.registry())[1], ["a"]);
 }
 
 #[test]
@@ -203,21 +206,43 @@ fn a_failed_store_gives_no_answers() {
     registrar.submit(WriteId(1), vec![Operation::AdmitAgent(info("a"))]);
     let batch = registrar.next_batch().expect("something waits");
     let failed = FailingStorage
-        .store(&batch.bytes)
+        .store(&batch)
         .map_err(|error| StoreError(error.to_string()));
     assert!(registrar.finish(failed).is_err());
-    assert!(registrar.registry().slaves.slaves.is_empty());
+}
+
+#[test]
+fn long_changes_end_with_a_whole_registry() {
+    let mut registrar = Registrar::new(Registry::new());
+    let mut wholes = Vec::new();
+    let mut described = info("agent");
+    described.set_hostname("h".repeat(10_000));
+    for number in 1..=250 {
+        let id = format!("agent-{number}");
+        described.id.mut_or_insert_default().set_value(id.clone());
+        let operations = vec![Operation::AdmitAgent(described.clone()), Operation::RemoveAgent(AgentId::new(id))];
+        registrar.submit(WriteId(number), operations);
+        let batch = registrar.next_batch().expect("something waits");
+        wholes.extend(batch.whole.map(|_| batch.number));
+        registrar.finish(Ok(())).expect("stored");
+    }
+    assert_eq!(wholes, [1, 106, 211], "each mebibyte of changes to a small registry");
 }
 
 #[test]
 fn bytes_that_are_no_registry_are_refused() {
-    assert!(Registrar::recover(Some(&[0xff; 8])).is_err());
-    assert!(
-        Registrar::recover(None)
-            .expect("empty")
-            .registry()
-            .slaves
-            .slaves
-            .is_empty()
-    );
+    let whole = |whole: &[u8], changes: &[&[u8]]| Stored {
+        number: 7,
+        whole: whole.to_vec(),
+        changes: changes.iter().map(|changes| changes.to_vec()).collect(),
+    };
+    let refused = |stored: Stored| Registrar::recover(&stored).expect_err("refused").to_string();
+    assert!(refused(whole(&[0xff; 8], &[])).contains("is no registry"));
+    assert!(refused(whole(&[], &[&[], &[200]])).contains("batch 9"));
+    assert!(refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a']])).contains("does not fit"), "forgets a stranger");
+    for cut in 1..6 {
+        assert!(refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a'][..cut]])).contains("cannot be read"), "cut at {cut}");
+    }
+    let empty = Registrar::recover(&whole(&[], &[])).expect("empty");
+    assert_eq!(empty.registry(), Registry::new());
 }

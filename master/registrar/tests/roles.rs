@@ -4,7 +4,7 @@ use mesos_proto::internal::master::stored_registry::registry::{MinimumCapability
 use mesos_proto::v0::mesos::WeightInfo;
 use mesos_proto::v0::mesos::value::Scalar;
 use mesos_proto::v0::quota::QuotaConfig;
-use mesos_registrar::{Operation, Outcome, Registry};
+use mesos_registrar::{Contents, Operation, Outcome, Registry};
 
 /// An operation, its outcome, and the weights after it.
 type Weighed = (Operation, Outcome, &'static [(&'static str, f64)]);
@@ -51,7 +51,7 @@ fn capabilities(registry: &Registry) -> Vec<&str> {
 
 #[test]
 fn weights_are_added_and_replaced() {
-    let mut registry = Registry::new();
+    let mut contents = Contents::default();
     let steps: [Weighed; 4] = [
         (weights(&[("a", 2.0)]), Outcome::Changed, &[("a", 2.0)]),
         (weights(&[("a", 2.0)]), Outcome::Unchanged, &[("a", 2.0)]),
@@ -63,7 +63,8 @@ fn weights_are_added_and_replaced() {
         (weights(&[]), Outcome::Unchanged, &[("a", 3.0), ("b/c", 0.5)]),
     ];
     for (operation, outcome, expected) in steps {
-        assert_eq!(operation.apply(&mut registry), Ok(outcome), "{operation:?}");
+        assert_eq!(operation.apply(&mut contents), Ok(outcome), "{operation:?}");
+        let registry = contents.to_message();
         let stored: Vec<(&str, f64)> = registry
             .weights
             .iter()
@@ -75,7 +76,7 @@ fn weights_are_added_and_replaced() {
 
 #[test]
 fn quota_is_added_replaced_and_taken_out() {
-    let mut registry = Registry::new();
+    let mut contents = Contents::default();
     let needed: &'static [&'static str] = &["QUOTA_V2"];
     let steps: [Limited; 6] = [
         (vec![quota("a", None, None)], Outcome::Unchanged, &[], &[]),
@@ -102,7 +103,8 @@ fn quota_is_added_replaced_and_taken_out() {
     ];
     for (configs, outcome, roles, wanted) in steps {
         let operation = Operation::UpdateQuota(configs);
-        assert_eq!(operation.apply(&mut registry), Ok(outcome), "{operation:?}");
+        assert_eq!(operation.apply(&mut contents), Ok(outcome), "{operation:?}");
+        let registry = contents.to_message();
         let stored: Vec<&str> = registry.quota_configs.iter().map(QuotaConfig::role).collect();
         assert_eq!(stored, roles, "{operation:?}");
         assert_eq!(capabilities(&registry), wanted, "{operation:?}");
@@ -118,7 +120,9 @@ fn quota_of_the_older_form_gives_way() {
         registry.quotas.push(entry);
     }
     let operation = Operation::UpdateQuota(vec![quota("a", None, None)]);
-    assert_eq!(operation.apply(&mut registry), Ok(Outcome::Changed));
+    let mut contents = Contents::from_message(registry);
+    assert_eq!(operation.apply(&mut contents), Ok(Outcome::Changed));
+    let registry = contents.to_message();
     let left: Vec<&str> = registry.quotas.iter().map(|entry| entry.info.role()).collect();
     assert_eq!(left, ["b"]);
     assert!(capabilities(&registry).is_empty());

@@ -7,6 +7,7 @@ use mesos::json::write_object;
 use mesos_master_core::Master;
 
 use super::READ_ONLY;
+use super::render::sorted_json;
 use crate::process::MasterProcess;
 
 /// Serves the registry, which the master's process keeps.
@@ -30,11 +31,12 @@ impl Process for RegistryPage {
             help: "The registry as it is stored.".to_owned(),
         };
         context.route("registry", options, |page: &mut Self, _, responder, context| {
-            let registry = page.master.call(|master, _| master.registrar().registry().clone());
+            let stored = page.master.call(|master, _| master.registry.when_stored());
+            let registry = async move { stored.await.ok()?.await.ok() };
             context.run_async(registry, |_, registry, _| {
                 responder.send(match registry {
-                    Ok(registry) => Response::ok_json(mesos::json::to_string(&registry)),
-                    Err(_) => plain(503, "the master's process is gone"),
+                    Some(registry) => Response::ok_json(sorted_json(&registry)),
+                    None => plain(503, "the master's process is gone"),
                 });
             });
         });

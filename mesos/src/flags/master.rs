@@ -22,17 +22,14 @@ pub static FLAGS: FlagSet = FlagSet {
     ],
 };
 
-const NO_LOG: &str = "the replicated log is not there yet, the registry is kept in memory";
-const NO_LOG_YET: &str = "the replicated log is not there yet; agents and frameworks are forgotten at a restart";
+const NO_LOG: &str = "the replicated log is not there yet; one master keeps its registry on its own disk";
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
-const NO_RECOVERED_AGENTS: &str = "a registry in memory recovers no agents that could be removed";
 const BUILT_IN_PAGE: &str = "the web page is built into the program";
 const NO_AUTHENTICATION: &str = environment::NO_AUTHENTICATION;
 const NO_AUTHORIZATION: &str = environment::NO_AUTHORIZATION;
 const NO_FIREWALL: &str = environment::NO_FIREWALL;
 const NO_MODULES: &str = environment::NO_MODULES;
 const NO_NETWORK_ISOLATOR: &str = "the isolator that needs the limit is not there yet";
-const MEMORY_IS_QUICK: &str = "the registry is kept in memory, there is nothing to wait for";
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
 
@@ -46,21 +43,21 @@ pub static TABLE: &[FlagSpec] = flags! {
     "hostname": Text = Unset, Works, Any, "name advertised in web UI and MasterInfo";
     "hostname_lookup": Bool = Is("true"), Works, Any, "resolve hostname from IP when hostname unset; else IP";
     "root_submissions": Bool = Is("true"), Works, Any, "may root run frameworks";
-    "work_dir": Text = Unset, Works, Any, "where the replicated log lives";
-    "registry": Text = Instead("replicated_log", "in_memory", NO_LOG_YET), RefusedUnless(&[], NO_LOG),
-        OneOf(&["in_memory", "replicated_log"]), "registry storage kind";
+    "work_dir": Text = Unset, Works, Any, "where the registry lives";
+    "registry": Text = Instead("replicated_log", "disk", NO_LOG), RefusedUnless(&["in_memory"], NO_LOG),
+        OneOf(&["disk", "in_memory", "replicated_log"]), "registry storage kind: files in work_dir, or memory";
     "quorum": Int = Unset, RefusedUnless(&[], NO_LOG), Within(1.0, f64::INFINITY),
         "replicas needed for the log; majority of masters";
     "zk_session_timeout": Duration = Is("10secs"), RefusedUnless(&[], NO_ZOOKEEPER), Any, "ZooKeeper session timeout";
     "registry_strict": Bool = Is("false"), Works, Checked(checks::not_true, "false"), "obsolete; true is refused";
-    "registry_fetch_timeout": Duration = Is("1mins"), RefusedUnless(&[], MEMORY_IS_QUICK), Any, "limit for reading the registry at recovery";
-    "registry_store_timeout": Duration = Is("20secs"), RefusedUnless(&[], MEMORY_IS_QUICK), Any, "limit for one registry write";
+    "registry_fetch_timeout": Duration = Is("1mins"), Works, Any, "limit for reading the registry at recovery";
+    "registry_store_timeout": Duration = Is("20secs"), Works, Any, "limit for one registry write";
     "log_auto_initialize": Bool = Is("true"), RefusedUnless(&[], NO_LOG), Any,
         "initialize an empty replicated log automatically";
     "agent_reregister_timeout" | "slave_reregister_timeout": Duration = Is("10mins"), Works, AtLeast("10mins"),
         "wait after failover before agents count as unreachable";
-    "recovery_agent_removal_limit" | "recovery_slave_removal_limit": Text = Is("100%"),
-        RefusedUnless(&[], NO_RECOVERED_AGENTS), Checked(checks::percent, "0% to 100%"),
+    "recovery_agent_removal_limit" | "recovery_slave_removal_limit": Text = Is("100%"), Works,
+        Checked(checks::percent, "0% to 100%"),
         "abort if a larger share of agents would be removed";
     "agent_removal_rate_limit" | "slave_removal_rate_limit": Text = Unset, Works,
         Checked(checks::rate, "N/DURATION, as in 1/10mins"), "rate of marking unhealthy agents unreachable";

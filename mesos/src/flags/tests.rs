@@ -235,7 +235,7 @@ fn bad_values_name_flag_value_and_what_fits() {
     assert!(shown("--max_agent_ping_timeouts=0").contains("at least 1"));
     assert!(shown("--port=70000").contains("0 to 65535"));
     assert!(shown("--quiet=maybe").contains("true, false, 1 or 0"));
-    assert!(shown("--registry=sqlite").contains("in_memory, replicated_log"));
+    assert!(shown("--registry=sqlite").contains("disk, in_memory, replicated_log"));
     assert!(shown("--registry_strict").contains("false"));
     assert!(shown("--agent_reregister_timeout=1mins").contains("at least 10mins"));
     assert!(shown("--weights=a=-1").contains("above zero"));
@@ -285,7 +285,7 @@ fn features_that_are_not_there_are_refused_unless_nothing_is_asked() {
         "--zk_session_timeout=10000ms",
     ]);
     let flags = master(&[]);
-    assert_eq!(flags.string("registry"), "in_memory");
+    assert_eq!(flags.string("registry"), "disk");
     assert!(
         flags
             .warnings()

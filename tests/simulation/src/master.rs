@@ -11,7 +11,7 @@ use mesos_master_core::{
     Effect, Input, Master, MasterConfig, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, Sender,
 };
 use mesos_proto::v0::mesos::MasterInfo;
-use mesos_registrar::{MemoryStorage, Registrar, Registry, Storage, StoreError};
+use mesos_registrar::{Batch, MemoryStorage, Registrar, Registry, Storage, StoreError};
 
 use crate::failure::Failure;
 use crate::net::{Alarm, Net};
@@ -79,9 +79,10 @@ impl MasterHost {
         let allocator = Box::new(HierarchicalAllocator::new(options));
         self.core = Some(Master::new(self.config(seed), allocator));
         self.timers.clear();
-        let bytes = self.storage.fetch().map_err(|error| Failure::new(error.to_string()))?;
-        self.registrar = Registrar::recover(bytes.as_deref()).map_err(|error| Failure::new(error.to_string()))?;
-        let registry = self.registrar.registry().clone();
+        let stored = self.storage.fetch().map_err(|error| Failure::new(error.to_string()))?;
+        let recovered = Registrar::recover(&stored.unwrap_or_default());
+        self.registrar = recovered.map_err(|error| Failure::new(error.to_string()))?;
+        let registry = self.registrar.registry();
         self.apply(Input::Recovered(Box::new(registry)), net)
     }
 
@@ -169,7 +170,7 @@ impl MasterHost {
                 self.timers.remove(&timer);
                 self.apply(Input::Timer(timer), net)
             }
-            Alarm::RegistryStored(bytes) => self.stored(&bytes, net),
+            Alarm::RegistryStored(batch) => self.stored(&batch, net),
             other => Err(Failure::new(format!("not an alarm of masters: {other:?}"))),
         }
     }
@@ -235,12 +236,12 @@ impl MasterHost {
     fn store(&mut self, net: &mut Net) {
         if let Some(batch) = self.registrar.next_batch() {
             let after = self.random.duration(Duration::ZERO, STORE_TIME_MAX);
-            net.set(&self.upid, after, Alarm::RegistryStored(batch.bytes));
+            net.set(&self.upid, after, Alarm::RegistryStored(Box::new(batch)));
         }
     }
 
-    fn stored(&mut self, bytes: &[u8], net: &mut Net) -> Result<(), Failure> {
-        let stored = self.storage.store(bytes).map_err(|error| StoreError(error.to_string()));
+    fn stored(&mut self, batch: &Batch, net: &mut Net) -> Result<(), Failure> {
+        let stored = self.storage.store(batch).map_err(|error| StoreError(error.to_string()));
         let answers = self
             .registrar
             .finish(stored)

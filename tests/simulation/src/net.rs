@@ -16,6 +16,7 @@ use mesos_agent_core::{AgentTimer, ContainerTermination};
 use mesos_executor_driver::v0::core::DriverTimer;
 use mesos_master_core::MasterTimer;
 use mesos_proto::v0::mesos::{TaskState, TaskStatus};
+use mesos_registrar::Batch;
 use mesos_scheduler_driver::v0::Timer as SchedulerTimer;
 
 use crate::faults::Fate;
@@ -35,8 +36,8 @@ pub enum Alarm {
     },
     /// A timer of the master's rules.
     Master(MasterTimer),
-    /// The registry's bytes are stored.
-    RegistryStored(Vec<u8>),
+    /// A batch of the registry's changes is stored.
+    RegistryStored(Box<Batch>),
     /// An agent is told who leads.
     MasterDetected,
     /// A timer of an agent's rules.

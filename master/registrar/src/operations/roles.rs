@@ -2,10 +2,11 @@
 //!
 //! Source: shared facts, `pitfalls.md` D27.
 
-use mesos_proto::internal::master::stored_registry::registry::{MinimumCapability, Weight};
+use mesos_proto::internal::master::stored_registry::registry::Weight;
 use mesos_proto::v0::mesos::WeightInfo;
 use mesos_proto::v0::quota::QuotaConfig;
 
+use crate::contents::require_capability;
 use crate::{Outcome, Registry};
 
 /// What a master must be able to do to lead with stored quota configurations.
@@ -36,7 +37,8 @@ pub(crate) fn update_quota(registry: &mut Registry, configs: &[QuotaConfig]) -> 
             outcome = Outcome::Changed;
         }
     }
-    if require_capability(registry) {
+    let needed = !registry.quota_configs.is_empty();
+    if require_capability(registry, QUOTA_CAPABILITY, needed) {
         outcome = Outcome::Changed;
     }
     outcome
@@ -64,23 +66,4 @@ fn update_one_quota(registry: &mut Registry, config: &QuotaConfig) -> bool {
 /// Whether a configuration says what is true without it: nothing guaranteed, nothing limited.
 fn is_empty(config: &QuotaConfig) -> bool {
     config.limits.is_empty() && config.guarantees.values().all(|quantity| quantity.value() == 0.0)
-}
-
-/// Makes masters that do not know quota configurations refuse this registry while it has some.
-fn require_capability(registry: &mut Registry) -> bool {
-    let present = registry
-        .minimum_capabilities
-        .iter()
-        .any(|entry| entry.capability() == QUOTA_CAPABILITY);
-    let needed = !registry.quota_configs.is_empty();
-    if needed && !present {
-        let mut entry = MinimumCapability::new();
-        entry.set_capability(QUOTA_CAPABILITY.to_owned());
-        registry.minimum_capabilities.push(entry);
-    } else if present && !needed {
-        registry
-            .minimum_capabilities
-            .retain(|entry| entry.capability() != QUOTA_CAPABILITY);
-    }
-    needed != present
 }
