@@ -11,7 +11,6 @@ use libprocess::{QueuedEvents, Time};
 use mesos_master_core::{Agent, Framework, Master, Phase, Resources};
 use mesos_proto::v0::mesos::TaskState;
 use mesos_registrar::Registrar;
-use protobuf::Message as _;
 
 use crate::http::render::resources::Amounts;
 use crate::http::render::{Identity, agent};

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use libprocess_types::Upid;
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use mesos::resources::format::HasResources;
-use mesos_allocator::api::AgentInfo as AllocatorAgent;
 use mesos_proto::internal::wire::messages::{
     CheckpointResourcesMessage, ReconcileTasksMessage, ReregisterSlaveMessage, SlaveReregisteredMessage,
     UnregisterSlaveMessage,
@@ -46,7 +45,7 @@ impl Master {
             self.remove_agent(
                 id,
                 "the agent disconnected and does not checkpoint",
-                "master/slave_removals/reason_unhealthy",
+                Some("master/slave_removals/reason_unhealthy"),
             );
         }
     }
@@ -60,6 +59,7 @@ impl Master {
         for offer_id in offers {
             self.rescind_offer(&offer_id);
         }
+        self.rescind_inverse_offers_of_agent(id);
         self.publish(Change::AgentUpdated(id.clone()));
     }
 
@@ -78,7 +78,7 @@ impl Master {
             self.remove_agent(
                 &id,
                 "the agent unregistered",
-                "master/slave_removals/reason_unregistered",
+                Some("master/slave_removals/reason_unregistered"),
             );
         } else {
             tracing::warn!(agent_id = %id, upid = %from, "unregistration of an unknown agent ignored");
@@ -115,7 +115,7 @@ impl Master {
         agent.reregistered_time = Some(now);
         agent.awaits_pong = false;
         agent.missed_pings = 0;
-        let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
+        let info = self.machines.allocator_info(agent);
         self.allocator.update_agent(now, id, info, Some(&agent.total));
         if changed {
             self.rescind_offers_of_agent(id);
@@ -123,6 +123,7 @@ impl Master {
         self.effects.push(Effect::Link(upid.clone()));
         self.reconcile_known_agent(id, message);
         self.reconnect_agent(id);
+        self.resume_plans(id);
         let known: BTreeSet<FrameworkId> = self.frameworks.keys().cloned().collect();
         self.settle_frameworks(upid, &message.frameworks, &known);
         self.restore_checkpoint(id);
@@ -142,9 +143,11 @@ impl Master {
             return;
         }
         agent.connection = AgentConnection::Connected;
-        agent.active = true;
+        agent.active = !self.plans.is_deactivated(id);
+        if agent.active {
+            self.allocator.activate_agent(self.now, id);
+        }
         self.cancel_timer(MasterTimer::AgentReturn(id.clone()));
-        self.allocator.activate_agent(self.now, id);
     }
 
     /// Tells the agent which tasks it should have, forgets executors that it does not have, repeats lost kills.

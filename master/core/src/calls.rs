@@ -9,6 +9,7 @@ use libprocess_types::Upid;
 use mesos::ids::FrameworkId;
 use mesos::validation::framework::{validate_principal, validate_update};
 use mesos::validation::validate_scheduler_call;
+use mesos_allocator::api::InverseOfferAnswer;
 use mesos_proto::v0::scheduler::Call;
 use mesos_proto::v0::scheduler::call::{self, Type};
 
@@ -18,6 +19,7 @@ use crate::framework_info;
 use crate::input::{RequestId, SchedulerCall, StreamId};
 use crate::master::{Master, Phase};
 use crate::model::Connection;
+use crate::offers::filters_of;
 use crate::notify::Notice;
 use crate::subscribe::Subscription;
 
@@ -149,8 +151,15 @@ impl Master {
             Type::RECONCILE_OPERATIONS => self.reconcile_operations(id, &call.reconcile_operations),
             Type::MESSAGE => self.message_to_executor(id, call.message.unwrap_or_default()),
             Type::REQUEST => self.count("master/messages_resource_request"),
-            Type::ACCEPT_INVERSE_OFFERS | Type::DECLINE_INVERSE_OFFERS => {
-                tracing::warn!(framework_id = %id, "answer to inverse offers that were never made, ignored");
+            Type::ACCEPT_INVERSE_OFFERS => {
+                let accept = call.accept_inverse_offers.unwrap_or_default();
+                let filters = filters_of(&accept.filters);
+                self.answer_inverse_offers(id, &accept.inverse_offer_ids, InverseOfferAnswer::Accepted, filters);
+            }
+            Type::DECLINE_INVERSE_OFFERS => {
+                let decline = call.decline_inverse_offers.unwrap_or_default();
+                let filters = filters_of(&decline.filters);
+                self.answer_inverse_offers(id, &decline.inverse_offer_ids, InverseOfferAnswer::Declined, filters);
             }
             Type::ACKNOWLEDGE_OPERATION_STATUS => self.acknowledge_operation(id, &call.acknowledge_operation_status),
             Type::SUBSCRIBE | Type::UPDATE_FRAMEWORK | Type::UNKNOWN => {}

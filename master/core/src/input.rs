@@ -7,11 +7,13 @@ use std::sync::Arc;
 use libprocess_types::Upid;
 use mesos::Message;
 use mesos::ids::{AgentId, FrameworkId, OfferId};
-use mesos_proto::v0::mesos::WeightInfo;
 use mesos_proto::v0::mesos::offer::Operation;
+use mesos_proto::v0::mesos::{DrainConfig, WeightInfo};
 use mesos_proto::v0::quota::{QuotaConfig, QuotaRequest};
 use mesos_proto::v0::scheduler;
 use mesos_registrar::{Answer, Registry, StoreError};
+
+use crate::maintenance::MaintenanceChange;
 
 /// Names a request that waits for its answer; chosen by the shell, never used twice while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +135,20 @@ pub enum OperatorCall {
         /// The operation, with resources in any form, allocated to nobody.
         operation: Box<Operation>,
     },
+    /// Drains an agent (`DRAIN_AGENT`): kills what runs on it, within the longest grace period when one is given, and
+    /// marks it gone afterwards when that is asked.
+    DrainAgent {
+        /// The agent.
+        agent_id: AgentId,
+        /// How.
+        config: DrainConfig,
+    },
+    /// Takes an agent out of offers (`DEACTIVATE_AGENT`).
+    DeactivateAgent(AgentId),
+    /// Lets a deactivated or drained agent be offered again (`REACTIVATE_AGENT`).
+    ReactivateAgent(AgentId),
+    /// Changes the maintenance schedule or machines of it.
+    Maintenance(MaintenanceChange),
     /// Sets weights of roles (`UPDATE_WEIGHTS`, `PUT /weights`).
     UpdateWeights(Vec<WeightInfo>),
     /// Sets guarantees and limits of roles, all or none (`UPDATE_QUOTA`).

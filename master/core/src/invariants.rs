@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mesos::ids::FrameworkId;
+use mesos::ids::{AgentId, FrameworkId};
 use mesos::values::Scalar;
 
 use crate::Resources;
@@ -42,6 +42,7 @@ impl Master {
         }
         self.check_offers_known()?;
         self.check_operations()?;
+        self.check_inverse_offers().map_err(InvariantError)?;
         self.check_allocator_sums()?;
         self.check_conservation()?;
         require!(
@@ -50,6 +51,10 @@ impl Master {
                 .all(|(upid, id)| self.agents.get(id).is_some_and(|agent| agent.upid == *upid)),
             "an address leads to an agent that is not there"
         );
+        let planned = |id: &AgentId| {
+            self.agents.contains_key(id) || self.recovered_agents.contains_key(id) || self.unreachable_agents.contains(id)
+        };
+        require!(self.plans.agents().all(planned), "something is planned for an agent that is not known");
         require!(
             self.observers.len() == self.agents.len(),
             "observers and agents differ in number"
@@ -122,6 +127,10 @@ impl Master {
         require!(
             agent.is_connected() || !agent.is_active(),
             "disconnected agent {id} is active"
+        );
+        require!(
+            agent.is_active() == (agent.is_connected() && !self.plans.is_deactivated(id)),
+            "agent {id} is active or not against what is planned for it"
         );
         require!(
             !self.recovered_agents.contains_key(id),

@@ -10,6 +10,7 @@ mod calls;
 mod config;
 mod conservation;
 mod departed;
+mod draining;
 mod effect;
 mod error_text;
 mod executors;
@@ -17,9 +18,12 @@ mod framework_info;
 mod frameworks;
 mod input;
 mod invariants;
+mod inverse_offers;
 mod kill;
 mod launch;
 mod limiter;
+mod maintenance;
+mod maintenance_rules;
 mod master;
 mod messages;
 mod model;
@@ -48,10 +52,12 @@ mod weights;
 pub use config::MasterConfig;
 pub use effect::{Change, Effect, Reply, Sender};
 pub use input::{Input, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, SchedulerCall, StreamId};
+pub use inverse_offers::{InverseOffer, InverseOffers};
+pub use maintenance::MaintenanceChange;
 pub use master::{InvariantError, Master, Phase};
 pub use model::{
-    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkCounters, FrameworkState, Offer, Operation,
-    OperationUuid, RecentIds, ResourceProvider, Task, is_terminal,
+    Agent, AgentConnection, Bounded, Connection, Framework, FrameworkCounters, FrameworkState, Machines, Offer,
+    Operation, OperationUuid, Plans, RecentIds, ResourceProvider, Task, is_terminal,
 };
 
 pub use mesos::resources::Resources;

@@ -9,15 +9,17 @@ use mesos::random::Random;
 use mesos_allocator::Allocator;
 use mesos_allocator::api::Quota;
 use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
-use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
+use mesos_proto::v0::mesos::{DrainConfig, MasterInfo, SlaveInfo, TimeInfo};
 use mesos_registrar::{Registry, WriteId};
 use thiserror::Error;
 
 use crate::config::MasterConfig;
 use crate::effect::Effect;
 use crate::input::{ObserverId, RequestId};
+use crate::inverse_offers::InverseOffers;
 use crate::limiter::Limiter;
-use crate::model::{Agent, Bounded, Framework, Offer, RecentIds};
+use crate::maintenance::{MaintenanceChange, MaintenanceQueue};
+use crate::model::{Agent, Bounded, Framework, Machines, Offer, Plans, RecentIds};
 use crate::operations::OperationCounts;
 use crate::quota_rules::Quotas;
 use crate::rate_limits::Throttles;
@@ -82,6 +84,13 @@ pub struct Master {
     /// Quota of roles as it will be when all that is asked is stored.
     pub(crate) planned_quotas: Quotas,
     pub(crate) unreachable_tasks: BTreeMap<AgentId, BTreeMap<FrameworkId, Vec<TaskId>>>,
+    /// Drains and deactivations.
+    pub(crate) plans: Plans,
+    /// The maintenance schedule.
+    pub(crate) machines: Machines,
+    /// Changes of the schedule that wait.
+    pub(crate) maintenance: MaintenanceQueue,
+    pub(crate) inverse_offers: InverseOffers,
     /// Agents that wait to be given up, when removals are limited.
     pub(crate) removals: Option<Limiter<Removal>>,
     /// Schedulers that speak libprocess, and those of their messages that wait.
@@ -113,13 +122,14 @@ pub(crate) enum Pending {
     Gone {
         agent_id: AgentId,
         since: Box<TimeInfo>,
-        request: RequestId,
+        /// Who is answered; nobody when a drain ends so.
+        request: Option<RequestId>,
     },
     /// An agent is forgotten.
     Remove {
         agent_id: AgentId,
         cause: String,
-        counter: &'static str,
+        counter: Option<&'static str>,
     },
     /// Old entries are forgotten.
     Prune {
@@ -128,6 +138,23 @@ pub(crate) enum Pending {
     },
     /// Roles get other weights.
     Weights { weights: Weights, request: RequestId },
+    /// An agent is drained from now on.
+    Drain {
+        agent_id: AgentId,
+        config: Box<DrainConfig>,
+        request: RequestId,
+    },
+    /// A draining agent is drained.
+    Drained { agent_id: AgentId },
+    /// An agent is taken out of offers.
+    Deactivate { agent_id: AgentId, request: RequestId },
+    /// An agent is offered again.
+    Reactivate { agent_id: AgentId, request: RequestId },
+    /// The maintenance schedule or its machines change.
+    Maintenance {
+        change: MaintenanceChange,
+        request: RequestId,
+    },
     /// Roles get other quota.
     Quota { changes: Quotas, request: RequestId },
 }
@@ -169,6 +196,10 @@ impl Master {
             quotas: Quotas::new(),
             planned_quotas: Quotas::new(),
             unreachable_tasks: BTreeMap::new(),
+            plans: Plans::default(),
+            machines: Machines::default(),
+            maintenance: MaintenanceQueue::default(),
+            inverse_offers: InverseOffers::default(),
             removals: config.agent_removal_interval.map(Limiter::new),
             throttles: Throttles::new(&config.rate_limits),
             config,
@@ -245,6 +276,24 @@ impl Master {
     #[must_use]
     pub const fn offers(&self) -> &BTreeMap<OfferId, Offer> {
         &self.offers
+    }
+
+    /// Drains and deactivations of agents.
+    #[must_use]
+    pub const fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
+    /// The maintenance schedule and its machines.
+    #[must_use]
+    pub const fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
+    /// Inverse offers that are out.
+    #[must_use]
+    pub const fn inverse_offers(&self) -> &InverseOffers {
+        &self.inverse_offers
     }
 
     /// Weights of the roles for which one was set; all others weigh 1.

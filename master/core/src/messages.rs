@@ -24,7 +24,11 @@ impl Master {
             Message::RegisterSlave(message) => self.register_agent(from, *message),
             Message::ReregisterSlave(message) => self.reregister_agent(from, *message),
             Message::UnregisterSlave(message) => self.unregister_agent(from, &message),
-            Message::UpdateSlave(message) => self.update_agent(*message),
+            Message::UpdateSlave(message) => {
+                let id = AgentId::from(&*message.slave_id);
+                self.update_agent(*message);
+                self.plans.touch(&id);
+            }
             Message::PongSlave(_) => self.pong(from),
             Message::StatusUpdate(message) => self.status_update(from, *message),
             Message::UpdateOperationStatus(message) => self.operation_status(from, *message),

@@ -26,6 +26,10 @@ pub(crate) enum Notice {
     Offers(Vec<proto::Offer>, Vec<String>),
     /// An offer is withdrawn.
     Rescind(OfferId),
+    /// Requests to leave agents, with the addresses of the agents.
+    InverseOffers(Vec<proto::InverseOffer>, Vec<String>),
+    /// Such a request is withdrawn.
+    RescindInverse(OfferId),
     /// A task's status, and who waits for the acknowledgement.
     Update(Box<wire::StatusUpdate>, Acknowledgee),
     /// Data from an executor.
@@ -47,6 +51,8 @@ impl Notice {
             Self::Registered | Self::Reregistered => event::Type::SUBSCRIBED,
             Self::Offers(..) => event::Type::OFFERS,
             Self::Rescind(_) => event::Type::RESCIND,
+            Self::InverseOffers(..) => event::Type::INVERSE_OFFERS,
+            Self::RescindInverse(_) => event::Type::RESCIND_INVERSE_OFFER,
             Self::Update(..) => event::Type::UPDATE,
             Self::Message(_) => event::Type::MESSAGE,
             Self::ExecutorExited(_) | Self::AgentLost(_) => event::Type::FAILURE,
@@ -155,6 +161,17 @@ impl Master {
                 event.rescind.mut_or_insert_default().offer_id = Some(offer_id.to_proto()).into();
                 event
             }
+            Notice::InverseOffers(offers, _) => {
+                let mut event = typed(event::Type::INVERSE_OFFERS);
+                event.inverse_offers.mut_or_insert_default().inverse_offers = offers;
+                event
+            }
+            Notice::RescindInverse(offer_id) => {
+                let mut event = typed(event::Type::RESCIND_INVERSE_OFFER);
+                let rescind = event.rescind_inverse_offer.mut_or_insert_default();
+                rescind.inverse_offer_id = Some(offer_id.to_proto()).into();
+                event
+            }
             Notice::Update(update, _) => update_event(*update),
             Notice::Message(message) => {
                 let mut event = typed(event::Type::MESSAGE);
@@ -209,6 +226,17 @@ impl Master {
             Notice::Rescind(offer_id) => {
                 let mut message = wire::RescindResourceOfferMessage::new();
                 message.offer_id = Some(offer_id.to_proto()).into();
+                message.into()
+            }
+            Notice::InverseOffers(offers, pids) => {
+                let mut message = wire::InverseOffersMessage::new();
+                message.inverse_offers = offers;
+                message.pids = pids;
+                message.into()
+            }
+            Notice::RescindInverse(offer_id) => {
+                let mut message = wire::RescindInverseOfferMessage::new();
+                message.inverse_offer_id = Some(offer_id.to_proto()).into();
                 message.into()
             }
             Notice::Update(update, acknowledgee) => {

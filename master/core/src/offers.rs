@@ -38,6 +38,7 @@ impl Master {
     }
 
     fn make_offers(&mut self, allocations: Allocations) {
+        self.make_inverse_offers(allocations.inverse_offers);
         let mut by_framework: BTreeMap<FrameworkId, Vec<OfferableAllocation>> = BTreeMap::new();
         for allocation in allocations.offers {
             by_framework
@@ -82,7 +83,8 @@ impl Master {
         let agent = self.agents.get_mut(&allocation.agent)?;
         let framework = self.frameworks.get_mut(&allocation.framework)?;
         self.next_offer += 1;
-        let message = offer_message(&id, framework, agent, &allocation);
+        let mut message = offer_message(&id, framework, agent, &allocation);
+        message.unavailability = self.machines.unavailability(agent).cloned().into();
         let shown = shown_to(framework, message.clone());
         framework.offers.insert(id.clone());
         agent.offers.insert(id.clone());
@@ -146,12 +148,14 @@ impl Master {
     }
 
     pub(crate) fn rescind_offers_of_framework(&mut self, id: &FrameworkId) {
+        self.rescind_inverse_offers_of_framework(id);
         for offer_id in self.offers_of(id) {
             self.rescind_offer(&offer_id);
         }
     }
 
     pub(crate) fn discard_offers_of_framework(&mut self, id: &FrameworkId) {
+        self.discard_inverse_offers_of_framework(id);
         for offer_id in self.offers_of(id) {
             self.discard_offer(&offer_id, None);
         }
@@ -210,7 +214,8 @@ fn offer_message(id: &OfferId, framework: &Framework, agent: &Agent, allocation:
     offer
 }
 
-fn agent_url(agent: &Agent) -> proto::URL {
+/// Where an agent is found.
+pub(crate) fn agent_url(agent: &Agent) -> proto::URL {
     let mut url = proto::URL::new();
     url.set_scheme("http".to_owned());
     let address = url.address.mut_or_insert_default();

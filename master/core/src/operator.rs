@@ -33,6 +33,10 @@ impl Master {
                 self.effects.push(Effect::Reply { request, reply });
             }
             OperatorCall::MarkAgentGone(id) => self.mark_gone(request, &id),
+            OperatorCall::DrainAgent { agent_id, config } => self.ask_drain(request, &agent_id, config),
+            OperatorCall::DeactivateAgent(id) => self.ask_deactivation(request, &id),
+            OperatorCall::ReactivateAgent(id) => self.ask_reactivation(request, &id),
+            OperatorCall::Maintenance(change) => self.ask_maintenance(request, change),
             OperatorCall::UpdateWeights(weights) => self.ask_weights(request, &weights),
             OperatorCall::UpdateQuota { configs, force } => self.ask_quota(request, &configs, force),
             OperatorCall::SetQuota(asked) => self.ask_first_quota(request, &asked),

@@ -51,11 +51,13 @@ impl Master {
     pub(crate) fn lead(&mut self, registry: &Registry) {
         for slave in &registry.slaves.slaves {
             let id = AgentId::from(&*slave.info.id);
+            self.plans.recover(&id, slave.drain_info.as_ref(), slave.deactivated());
             self.recovered_agents.insert(id, Arc::new((*slave.info).clone()));
         }
         for entry in &registry.unreachable.slaves {
-            self.unreachable_agents
-                .insert(AgentId::from(&*entry.id), (*entry.timestamp).clone());
+            let id = AgentId::from(&*entry.id);
+            self.plans.recover(&id, entry.drain_info.as_ref(), entry.deactivated());
+            self.unreachable_agents.insert(id, (*entry.timestamp).clone());
         }
         for entry in &registry.gone.slaves {
             self.gone_agents
@@ -69,6 +71,7 @@ impl Master {
         self.planned_quotas.clone_from(&self.quotas);
         self.allocator.recover(self.now, expected, self.quotas.clone());
         self.recover_weights(registry);
+        self.recover_maintenance(registry);
         self.set_timer(MasterTimer::AllocationRound, self.config.allocation_interval);
         self.set_timer(MasterTimer::RegistryCleanup, self.config.registry_gc_interval);
         if expected > 0 {
@@ -134,6 +137,7 @@ impl Master {
         for id in unreachable.iter().filter(|id| !returning.contains(id)) {
             self.unreachable_agents.remove(id);
             self.unreachable_tasks.remove(id);
+            self.plans.forget(id);
         }
         for id in gone {
             self.gone_agents.remove(id);

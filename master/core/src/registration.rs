@@ -12,7 +12,6 @@ use mesos::resources::ResourceError;
 use mesos::resources::format::HasResources;
 use mesos::validation::agent::{AgentError, validate_registration};
 use mesos::version::{MINIMUM_AGENT_VERSION, Version};
-use mesos_allocator::api::AgentInfo as AllocatorAgent;
 use mesos_proto::internal::wire::messages::{MasterSlaveConnection, RegisterSlaveMessage, SlaveRegisteredMessage};
 use mesos_proto::v0::mesos::{Resource, SlaveInfo, UUID, slave_info};
 use mesos_registrar::{Operation, OperationError, Outcome};
@@ -68,6 +67,9 @@ impl Master {
             tracing::warn!(upid = %from, %error, "registration refused");
             return;
         }
+        if self.refuse_down_machine(from, message.slave.hostname()) {
+            return;
+        }
         message.upgrade_resources();
         if let Some(agent) = self.agent_at(from) {
             let (agent_id, connected) = (agent.id.clone(), agent.is_connected());
@@ -78,7 +80,7 @@ impl Master {
             self.remove_agent(
                 &agent_id,
                 "a new agent registered at the same address",
-                "master/slave_removals/reason_registered",
+                Some("master/slave_removals/reason_registered"),
             );
         }
         let agent_id = AgentId::numbered(&self.id, self.next_agent);
@@ -124,6 +126,7 @@ impl Master {
         let used = BTreeMap::new();
         self.offer_agent(&agent_id, &used);
         self.acknowledge_registration(&agent_id);
+        self.leave_down_machine(&agent_id);
     }
 
     fn acknowledge_registration(&mut self, agent_id: &AgentId) {
@@ -206,7 +209,7 @@ impl Master {
     /// Hands an agent to the allocator with what frameworks hold there.
     pub(crate) fn offer_agent(&mut self, id: &AgentId, used: &BTreeMap<mesos::ids::FrameworkId, Resources>) {
         let Some(agent) = self.agents.get(id) else { return };
-        let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
+        let info = self.machines.allocator_info(agent);
         self.allocator.add_agent(self.now, id, info, &agent.total, used);
     }
 

@@ -39,6 +39,9 @@ impl Master {
         if self.gone_agents.contains(&agent_id) {
             return self.shut_agent_down(from, "the agent was marked gone");
         }
+        if self.refuse_down_machine(from, message.slave.hostname()) {
+            return;
+        }
         if let Err(error) = self.check_reregistration(&agent_id, &message) {
             let error = with_causes(&error);
             tracing::warn!(%agent_id, upid = %from, %error, "registration refused");
@@ -91,7 +94,7 @@ impl Master {
         }
     }
 
-    fn shut_agent_down(&mut self, upid: &Upid, reason: &str) {
+    pub(crate) fn shut_agent_down(&mut self, upid: &Upid, reason: &str) {
         let mut message = ShutdownMessage::new();
         message.set_message(reason.to_owned());
         self.send(upid, message);
@@ -193,6 +196,8 @@ impl Master {
         answer.slave_id = Some(agent_id.to_proto()).into();
         answer.connection = Some(self.connection_info()).into();
         self.send(upid, answer);
+        self.resume_plans(agent_id);
+        self.leave_down_machine(agent_id);
         self.settle_frameworks(upid, &message.frameworks, &known);
     }
 

@@ -29,6 +29,7 @@ impl Master {
             Input::SchedulerStreamClosed(stream) => self.stream_closed(&stream),
             Input::Timer(timer) => self.timer(timer),
         }
+        self.settle_drains();
         self.allocate_changed();
         std::mem::take(&mut self.effects)
     }
@@ -39,7 +40,7 @@ impl Master {
             MasterTimer::Ping(observer) => self.ping_timed_out(observer),
             MasterTimer::FrameworkFailover(id) => self.framework_timed_out(&id),
             MasterTimer::Heartbeat(stream) => self.heartbeat(&stream),
-            MasterTimer::OfferExpiry(id) => self.rescind_offer(&id),
+            MasterTimer::OfferExpiry(id) => self.offer_expired(&id),
             MasterTimer::RateLimit(principal) => self.release_messages(principal.as_deref()),
             MasterTimer::AgentRemoval => self.release_removals(),
             MasterTimer::AgentReregistration => self.recovered_agents_timed_out(),
@@ -74,6 +75,15 @@ impl Master {
             } => self.agent_removed(&agent_id, &cause, counter, &outcome),
             Pending::Prune { unreachable, gone } => self.registry_cleaned(&unreachable, &gone),
             Pending::Weights { weights, request } => self.weights_stored(&weights, request),
+            Pending::Drain {
+                agent_id,
+                config,
+                request,
+            } => self.drain_stored(&agent_id, *config, request, &outcome),
+            Pending::Drained { agent_id } => self.drained_stored(&agent_id, &outcome),
+            Pending::Deactivate { agent_id, request } => self.deactivation_stored(&agent_id, request, &outcome),
+            Pending::Reactivate { agent_id, request } => self.reactivation_stored(&agent_id, request, &outcome),
+            Pending::Maintenance { change, request } => self.maintenance_stored(change, request),
             Pending::Quota { changes, request } => self.quota_stored(&changes, request),
         }
     }

@@ -153,6 +153,7 @@ impl Master {
 
     fn take_task(&mut self, framework_id: &FrameworkId, task_id: &TaskId) -> Option<Task> {
         let task = self.frameworks.get_mut(framework_id)?.tasks.remove(task_id)?;
+        self.plans.touch(&task.agent_id);
         if let Some(agent) = self.agents.get_mut(&task.agent_id) {
             for index in [&mut agent.tasks, &mut agent.killed_tasks] {
                 if let Some(tasks) = index.get_mut(framework_id) {

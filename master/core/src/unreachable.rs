@@ -41,8 +41,7 @@ impl Master {
     ) {
         self.leaving.remove(id);
         if let Err(error) = outcome {
-            tracing::error!(agent_id = %id, %error, "the registry did not take the agent for unreachable");
-            return;
+            return self.contradicted(id, error);
         }
         self.count("master/slave_unreachable_completed");
         self.count("master/slave_removals");
@@ -77,20 +76,7 @@ impl Master {
             self.effects.push(Effect::Reply { request, reply });
             return;
         }
-        let since = status::time_info(self.now);
-        let operation = Operation::MarkAgentGone {
-            agent_id: id.clone(),
-            since: Box::new(since.clone()),
-        };
-        self.leaving.insert(id.clone());
-        self.store(
-            vec![operation],
-            Pending::Gone {
-                agent_id: id.clone(),
-                since: Box::new(since),
-                request,
-            },
-        );
+        self.store_gone(id, Some(request));
     }
 
     /// The registry has the agent among the gone ones.
@@ -98,15 +84,22 @@ impl Master {
         &mut self,
         id: &AgentId,
         since: TimeInfo,
-        request: RequestId,
+        request: Option<RequestId>,
         outcome: &Result<Outcome, OperationError>,
     ) {
         self.leaving.remove(id);
         if let Err(error) = outcome {
-            let reply = Reply::text(500, format!("agent {id} was not marked gone: {error}"));
-            self.effects.push(Effect::Reply { request, reply });
+            if self.agents.contains_key(id) || self.recovered_agents.contains_key(id) {
+                return self.contradicted(id, error);
+            }
+            // An unreachable agent was forgotten between the question and the write.
+            if let Some(request) = request {
+                let reply = Reply::text(404, format!("agent {id} was not marked gone: {error}"));
+                self.effects.push(Effect::Reply { request, reply });
+            }
             return;
         }
+        self.plans.forget(id);
         self.gone_agents.insert(id.clone(), since);
         self.recovered_agents.remove(id);
         self.unreachable_agents.remove(id);
@@ -118,10 +111,10 @@ impl Master {
             self.count("master/slave_removals");
             self.drop_agent(id, "the agent was marked gone", &Departure::Gone);
         }
-        self.effects.push(Effect::Reply {
-            request,
-            reply: Reply::empty(200),
-        });
+        if let Some(request) = request {
+            let reply = Reply::empty(200);
+            self.effects.push(Effect::Reply { request, reply });
+        }
     }
 
     /// Tasks that were unreachable end with their agent.
@@ -154,7 +147,7 @@ impl Master {
     }
 
     /// Removes an agent on its own request or because another took its address: the registry first.
-    pub(crate) fn remove_agent(&mut self, id: &AgentId, cause: &str, counter: &'static str) {
+    pub(crate) fn remove_agent(&mut self, id: &AgentId, cause: &str, counter: Option<&'static str>) {
         if self.is_leaving(id) || !self.agents.contains_key(id) {
             tracing::debug!(agent_id = %id, "agent is already leaving");
             return;
@@ -176,16 +169,26 @@ impl Master {
         &mut self,
         id: &AgentId,
         cause: &str,
-        counter: &'static str,
+        counter: Option<&'static str>,
         outcome: &Result<Outcome, OperationError>,
     ) {
         self.leaving.remove(id);
         if let Err(error) = outcome {
-            tracing::error!(agent_id = %id, %error, "the registry did not forget the agent");
+            return self.contradicted(id, error);
         }
+        self.plans.forget(id);
         self.count("master/slave_removals");
-        self.count(counter);
+        if let Some(counter) = counter {
+            self.count(counter);
+        }
         self.drop_agent(id, &format!("agent removed: {cause}"), &Departure::Removed);
+    }
+
+    /// The registry refuses what the model says must be possible: one of them is wrong, and the registry is the one that
+    /// survives. The master ends and begins again from it, instead of serving agents that the registry does not have.
+    pub(crate) fn contradicted(&mut self, id: &AgentId, error: &OperationError) {
+        let reason = format!("the registry contradicts this master about agent {id}: {error}");
+        self.effects.push(Effect::Abort(reason));
     }
 
     /// Takes a registered agent out of the model: its tasks are told lost, its offers withdrawn, everybody is told.
@@ -219,6 +222,7 @@ impl Master {
         for offer_id in offers {
             self.rescind_offer(&offer_id);
         }
+        self.rescind_inverse_offers_of_agent(id);
         self.agents.remove(id);
         if self.agent_upids.get(&upid) == Some(id) {
             self.agent_upids.remove(&upid);

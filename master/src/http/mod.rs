@@ -5,6 +5,7 @@ mod agents;
 pub mod companions;
 mod flags;
 mod frameworks;
+mod maintenance;
 mod mutation;
 mod operations;
 pub mod operator;
@@ -22,7 +23,7 @@ mod weights;
 use libprocess::builtin::healthy;
 use libprocess::http::media::plain;
 use libprocess::{Context, Request, Responder, Response, RouteOptions};
-use mesos_master_core::Phase;
+use mesos_master_core::{MaintenanceChange, Phase};
 use mesos_proto::v0::mesos::offer::operation::Type as OperationType;
 
 use crate::process::MasterProcess;
@@ -177,25 +178,34 @@ const ROUTES: &[Route] = &[
         path: "/maintenance/schedule",
         realm: READ_WRITE,
         help: "The maintenance schedule.",
-        handler: Handler::Decide(|_, request| mutation::schedule(request)),
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => maintenance::schedule(master, &request, responder, context),
+        }),
     },
     Route {
         path: "/maintenance/status",
         realm: READ_ONLY,
         help: "Machines in maintenance.",
-        handler: Handler::Decide(|_, request| mutation::maintenance_status(request)),
+        handler: Handler::Decide(maintenance::status),
     },
     Route {
         path: "/machine/down",
         realm: READ_WRITE,
         help: "Brings machines down for maintenance.",
-        handler: Handler::Decide(|_, request| mutation::machines(request)),
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => maintenance::machines(master, &request, MaintenanceChange::Start, responder, context),
+        }),
     },
     Route {
         path: "/machine/up",
         realm: READ_WRITE,
         help: "Brings machines up for maintenance.",
-        handler: Handler::Decide(|_, request| mutation::machines(request)),
+        handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
+            Some(refusal) => responder.send(refusal),
+            None => maintenance::machines(master, &request, MaintenanceChange::Stop, responder, context),
+        }),
     },
     Route {
         path: "/reserve",

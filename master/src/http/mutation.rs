@@ -1,5 +1,4 @@
-//! Older endpoints that change something: methods and form are checked, and what is not supported yet is refused with
-//! 501, never taken without effect.
+//! Older endpoints that change something, and how requests of them are read.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +7,9 @@ use libprocess::http::uri::parse_query;
 use libprocess::{Context, Request, Responder, Response};
 use mesos::ids::FrameworkId;
 use mesos_master_core::OperatorCall;
-use mesos_proto::v0::maintenance::{ClusterStatus, Schedule};
-use mesos_proto::v0::mesos::MachineID;
 use protobuf::MessageFull;
 
 use crate::process::MasterProcess;
-
-/// The refusal of what this master does not do yet.
-#[must_use]
-pub fn not_supported(what: &str) -> Response {
-    plain(501, format!("{what} is not supported yet by this master"))
-}
 
 /// `/teardown`: ends a framework.
 pub fn teardown(
@@ -34,41 +25,6 @@ pub fn teardown(
             master.operator_call(call, principal_of(request), responder, context);
         }
         Err(refusal) => responder.send(refusal),
-    }
-}
-
-/// `/maintenance/schedule`: always empty so far.
-#[must_use]
-pub fn schedule(request: &Request) -> Response {
-    match request.method.as_str() {
-        "GET" => Response::ok_json(mesos::json::to_string(&Schedule::new())),
-        "POST" => {
-            parse_json::<Schedule>(request).map_or_else(|refusal| refusal, |_| not_supported("a maintenance schedule"))
-        }
-        _ => method_not_allowed(&request.method, &["GET", "POST"]),
-    }
-}
-
-/// `/maintenance/status`: no machine is draining or down so far.
-#[must_use]
-pub fn maintenance_status(request: &Request) -> Response {
-    if request.method.as_str() == "GET" {
-        Response::ok_json(mesos::json::to_string(&ClusterStatus::new()))
-    } else {
-        method_not_allowed(&request.method, &["GET"])
-    }
-}
-
-/// `/machine/down` and `/machine/up`: no machine is part of a schedule, so every request is refused.
-#[must_use]
-pub fn machines(request: &Request) -> Response {
-    if let Err(refusal) = post_only(request) {
-        return refusal;
-    }
-    match parse_json_array::<MachineID>(request) {
-        Ok(machines) if machines.is_empty() => plain(400, "no machines are named"),
-        Ok(_) => plain(400, "a machine that is named is not part of the maintenance schedule"),
-        Err(refusal) => refusal,
     }
 }
 
@@ -142,32 +98,4 @@ pub fn read_array<M: MessageFull>(bytes: &[u8]) -> Result<Vec<M>, String> {
         .iter()
         .map(|element| mesos::json::from_value(element).map_err(|error| error.to_string()))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use libprocess::http::Method;
-
-    use super::*;
-
-    fn request(method: Method, body: &str) -> Request {
-        let mut request = Request::new(method, "/x");
-        request.body = bytes::Bytes::copy_from_slice(body.as_bytes());
-        request
-    }
-
-    #[test]
-    fn maintenance_is_empty_and_cannot_be_set() {
-        assert_eq!(schedule(&request(Method::GET, "")).status.as_u16(), 200);
-        assert_eq!(schedule(&request(Method::POST, "zz")).status.as_u16(), 400);
-        assert_eq!(
-            schedule(&request(Method::POST, "{\"windows\":[]}")).status.as_u16(),
-            501
-        );
-        assert_eq!(maintenance_status(&request(Method::POST, "")).status.as_u16(), 405);
-        for body in ["zz", "[]", "[{\"hostname\":\"nope\"}]"] {
-            assert_eq!(machines(&request(Method::POST, body)).status.as_u16(), 400, "{body}");
-        }
-        assert_eq!(machines(&request(Method::GET, "")).status.as_u16(), 405);
-    }
 }

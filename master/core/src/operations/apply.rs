@@ -91,6 +91,7 @@ impl Master {
     /// Forgets an operation. What it still holds is for the caller.
     pub(super) fn forget_operation(&mut self, agent_id: &AgentId, uuid: &OperationUuid) -> Option<Operation> {
         let operation = self.agents.get_mut(agent_id)?.operations.remove(uuid)?;
+        self.plans.touch(agent_id);
         let framework = operation.framework_id.as_ref();
         if let Some(framework) = framework.and_then(|id| self.frameworks.get_mut(id)) {
             framework.operations.remove(uuid);

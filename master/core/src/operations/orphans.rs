@@ -2,7 +2,6 @@
 //! the agent's total until the operation ends or the framework returns.
 
 use mesos::ids::{AgentId, FrameworkId};
-use mesos_allocator::api::AgentInfo as AllocatorAgent;
 
 use crate::master::Master;
 use crate::model::{Agent, Claim, Operation, OperationUuid};
@@ -67,7 +66,7 @@ impl Master {
     /// Tells the allocator what an agent has now.
     pub(crate) fn tell_allocator_total(&mut self, agent_id: &AgentId) {
         if let Some(agent) = self.agents.get(agent_id) {
-            let info = AllocatorAgent::from_proto(&agent.info, agent.capabilities);
+            let info = self.machines.allocator_info(agent);
             self.allocator
                 .update_agent(self.now, agent_id, info, Some(&agent.total));
         }

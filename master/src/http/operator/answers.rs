@@ -3,7 +3,6 @@
 use libprocess::Time;
 use mesos::resources::{Resource, ResourceValue};
 use mesos_master_core::{Agent, Framework, Master, Resources};
-use mesos_proto::v0::maintenance::{ClusterStatus, Schedule};
 use mesos_proto::v0::master::Response;
 use mesos_proto::v0::master::call::Type;
 use mesos_proto::v0::master::response::get_agents::Agent as AgentAnswer;
@@ -98,12 +97,12 @@ fn nothing_set(kind: Type, core: &Master, mut response: Response) -> Option<Resp
         }
         Type::GET_MAINTENANCE_STATUS => {
             let answer = response.get_maintenance_status.mut_or_insert_default();
-            answer.status = MessageField::some(ClusterStatus::new());
+            answer.status = MessageField::some(core.maintenance_status());
             AnswerType::GET_MAINTENANCE_STATUS
         }
         Type::GET_MAINTENANCE_SCHEDULE => {
             let answer = response.get_maintenance_schedule.mut_or_insert_default();
-            answer.schedule = MessageField::some(Schedule::new());
+            answer.schedule = MessageField::some(core.machines().schedule().clone());
             AnswerType::GET_MAINTENANCE_SCHEDULE
         }
         _ => return None,
@@ -163,7 +162,7 @@ pub fn agent_answer(view: &View<'_>, own: &Agent) -> AgentAnswer {
     let mut answer = AgentAnswer::new();
     answer.agent_info = MessageField::some(own.info().clone());
     answer.set_active(own.is_active());
-    answer.set_deactivated(false);
+    answer.set_deactivated(view.core.plans().is_deactivated(own.id()));
     answer.set_version(own.version().to_owned());
     answer.set_pid(own.upid().to_string());
     answer.registered_time = time(Some(own.registered_time()));
@@ -179,6 +178,8 @@ pub fn agent_answer(view: &View<'_>, own: &Agent) -> AgentAnswer {
         provider
     });
     answer.resource_providers = providers.collect();
+    answer.drain_info = view.core.plans().drain(own.id()).cloned().into();
+    answer.estimated_drain_start_time = whole_seconds(view.core.plans().drain_started(own.id()));
     answer
 }
 
@@ -207,6 +208,8 @@ pub fn framework_answer(view: &View<'_>, own: &Framework) -> FrameworkAnswer {
         .iter()
         .map(|offer| offer.message().clone())
         .collect();
+    let inverse_offers = view.core.inverse_offers().of_framework(own.id());
+    answer.inverse_offers = inverse_offers.map(|offer| offer.message().clone()).collect();
     answer.allocated_resources = endpoint_form(&view.used(own.id()));
     answer.offered_resources = endpoint_form(&view.offered(own.id()));
     let constraints = own.offer_constraints().cloned();
@@ -279,6 +282,15 @@ fn weights(core: &Master) -> GetWeights {
         answer.weight_infos.push(info);
     }
     answer
+}
+
+/// Nanoseconds in a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The second in which a drain began.
+fn whole_seconds(started: Option<Time>) -> MessageField<TimeInfo> {
+    let second = started.map(|started| Time::from_nanos(started.as_nanos() / NANOSECONDS * NANOSECONDS));
+    time(second)
 }
 
 fn time(time: Option<Time>) -> MessageField<TimeInfo> {

@@ -74,18 +74,6 @@ pub fn semantics(call: &Call, core: &Master) -> Result<(), String> {
         Type::DESTROY_VOLUMES => known_agent(core, &call.destroy_volumes.slave_id),
         Type::GROW_VOLUME => known_agent(core, &call.grow_volume.slave_id),
         Type::SHRINK_VOLUME => known_agent(core, &call.shrink_volume.slave_id),
-        Type::DRAIN_AGENT => known_agent(core, &call.drain_agent.slave_id),
-        Type::DEACTIVATE_AGENT => known_agent(core, &call.deactivate_agent.slave_id),
-        Type::REACTIVATE_AGENT => known_agent(core, &call.reactivate_agent.slave_id),
-        Type::UPDATE_MAINTENANCE_SCHEDULE => {
-            let windows = &call.update_maintenance_schedule.schedule.windows;
-            match windows.iter().find(|window| window.machine_ids.is_empty()) {
-                Some(_) => Err("a maintenance window must name machines".to_owned()),
-                None => Ok(()),
-            }
-        }
-        Type::START_MAINTENANCE => scheduled(call.start_maintenance.machines.len()),
-        Type::STOP_MAINTENANCE => scheduled(call.stop_maintenance.machines.len()),
         _ => Ok(()),
     }
 }
@@ -101,15 +89,6 @@ pub fn known_agent(core: &Master, id: &SlaveID) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("no agent {id} is known"))
-    }
-}
-
-/// No machine is ever scheduled for maintenance yet, so none can be taken down or up.
-fn scheduled(machines: usize) -> Result<(), String> {
-    if machines == 0 {
-        Err("no machines are named".to_owned())
-    } else {
-        Err("a machine that is named is not part of the maintenance schedule".to_owned())
     }
 }
 

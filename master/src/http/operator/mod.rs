@@ -18,9 +18,10 @@ use libprocess::http::StatusCode;
 use libprocess::http::media::{MediaType, method_not_allowed, plain};
 use libprocess::{Context, Request, Responder, Response};
 use mesos::ids::{AgentId, FrameworkId};
-use mesos_master_core::OperatorCall;
+use mesos_master_core::{MaintenanceChange, OperatorCall};
 use mesos_proto::v0::master::call::Type;
 use mesos_proto::v0::master::{Call, Response as Answer};
+use mesos_proto::v0::mesos::DrainConfig;
 use mesos_proto::v1;
 use protobuf::Message as _;
 
@@ -73,6 +74,24 @@ fn change(call: &Call) -> Option<OperatorCall> {
     Some(match call.type_() {
         Type::TEARDOWN => OperatorCall::Teardown(FrameworkId::from(&*call.teardown.framework_id)),
         Type::MARK_AGENT_GONE => OperatorCall::MarkAgentGone(AgentId::from(&*call.mark_agent_gone.slave_id)),
+        Type::DRAIN_AGENT => OperatorCall::DrainAgent {
+            agent_id: AgentId::from(&*call.drain_agent.slave_id),
+            config: drain_config(call),
+        },
+        Type::DEACTIVATE_AGENT => OperatorCall::DeactivateAgent(AgentId::from(&*call.deactivate_agent.slave_id)),
+        Type::REACTIVATE_AGENT => OperatorCall::ReactivateAgent(AgentId::from(&*call.reactivate_agent.slave_id)),
+        Type::UPDATE_MAINTENANCE_SCHEDULE => {
+            let schedule = Box::new((*call.update_maintenance_schedule.schedule).clone());
+            OperatorCall::Maintenance(MaintenanceChange::Schedule(schedule))
+        }
+        Type::START_MAINTENANCE => {
+            let machines = call.start_maintenance.machines.clone();
+            OperatorCall::Maintenance(MaintenanceChange::Start(machines))
+        }
+        Type::STOP_MAINTENANCE => {
+            let machines = call.stop_maintenance.machines.clone();
+            OperatorCall::Maintenance(MaintenanceChange::Stop(machines))
+        }
         Type::UPDATE_WEIGHTS => OperatorCall::UpdateWeights(call.update_weights.weight_infos.clone()),
         Type::UPDATE_QUOTA => OperatorCall::UpdateQuota {
             configs: call.update_quota.quota_configs.clone(),
@@ -82,6 +101,15 @@ fn change(call: &Call) -> Option<OperatorCall> {
         Type::REMOVE_QUOTA => OperatorCall::RemoveQuota(call.remove_quota.role().to_owned()),
         _ => return operations::of_call(call),
     })
+}
+
+/// How a call wants an agent to be drained.
+fn drain_config(call: &Call) -> DrainConfig {
+    let asked = &call.drain_agent;
+    let mut config = DrainConfig::new();
+    config.max_grace_period = asked.max_grace_period.clone();
+    config.set_mark_gone(asked.mark_gone());
+    config
 }
 
 /// Reads a request.

@@ -26,9 +26,14 @@ pub fn members(object: &mut ObjectWriter<'_>, view: &View<'_>, agent: &Agent) {
     });
     summary(object, "unreserved_resources", &agent.total().unreserved());
     object.boolean("active", agent.is_active());
-    object.boolean("deactivated", false);
+    let plans = view.core.plans();
+    object.boolean("deactivated", plans.is_deactivated(agent.id()));
     object.string("version", agent.version());
     object.strings("capabilities", agent.capabilities().names());
+    object.message_if_set("drain_info", plans.drain(agent.id()));
+    if let Some(started) = plans.drain_started(agent.id()) {
+        object.number("estimated_drain_start_time_seconds", started.as_secs_f64());
+    }
 }
 
 /// Writes what `/slaves` adds: resources as messages.

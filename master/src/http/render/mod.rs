@@ -14,7 +14,7 @@ use libprocess::builtin::VersionInfo;
 use mesos::ids::{AgentId, FrameworkId};
 use mesos_master_core::{Master, Offer, Resources};
 use mesos_proto::v0::mesos::ExecutorInfo;
-use protobuf::MessageDyn;
+use protobuf::MessageFull;
 
 /// What a master tells about itself that the core does not know.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl<'a> View<'a> {
 
 /// A message as JSON with the keys of every object in the order of the alphabet: so the older endpoints write messages.
 #[must_use]
-pub fn sorted_json(message: &dyn MessageDyn) -> String {
+pub fn sorted_json(message: &impl MessageFull) -> String {
     let text = mesos::json::to_string(message);
     let sorted = serde_json::from_str::<serde_json::Value>(&text);
     sorted.map_or(text, |value| value.to_string())
