@@ -4,7 +4,7 @@ use libprocess::{Node, NodeConfig, Process, ProcessId, Upid};
 use mesos::Message;
 use mesos::flags::{Flags, Outcome};
 use mesos_master::RunningMaster;
-use mesos_master_core::{Input, MasterTimer};
+use mesos_master_core::{Input, MaintenanceChange, MasterTimer, OperatorCall, OperatorRequest, RequestId};
 use protobuf::MessageFull;
 use serde_json::{Value, json};
 
@@ -73,10 +73,15 @@ impl Cluster {
         self.receive::<mesos_proto::v0::scheduler::Call>(from, call).await;
     }
 
-    /// Adds an agent, two frameworks with tasks and one that has ended.
-    pub async fn populate(&self) {
+    /// Adds an agent.
+    pub async fn register(&self) {
         self.receive::<mesos_proto::internal::wire::messages::RegisterSlaveMessage>(&self.agent, registration())
             .await;
+    }
+
+    /// Adds an agent, two frameworks with tasks and one that has ended.
+    pub async fn populate(&self) {
+        self.register().await;
         let first = self.subscribe("scheduler-1", json!({"user": "root", "name": "first", "principal": "test", "hostname": "h",
             "checkpoint": true, "roles": ["prod/web"], "capabilities": [{"type": "MULTI_ROLE"}, {"type": "RESERVATION_REFINEMENT"}]})).await;
         self.launch(&first, vec![full_task(), executor_task(&first.1), small_task("done")])
@@ -106,11 +111,38 @@ impl Cluster {
     }
 
     async fn agent_id(&self) -> Value {
+        json!({"value": self.agent_id_text().await})
+    }
+
+    /// Id of the agent.
+    pub async fn agent_id_text(&self) -> String {
         let id = self
             .master
             .process()
-            .call(|master, _| master.core().agents().keys().next().cloned());
-        json!({"value": id.await.expect("the master lives").expect("an agent").to_string()})
+            .call(|master, _| master.core().agents().keys().next().map(ToString::to_string));
+        id.await.expect("the master lives").expect("an agent")
+    }
+
+    /// Puts two machines into the maintenance schedule and takes one of them down, as in the recordings.
+    pub async fn schedule_maintenance(&self) {
+        let schedule = json!({"windows": [{"machine_ids": [{"hostname": "m1", "ip": "10.0.0.1"}, {"hostname": "m2"}],
+            "unavailability": {"start": {"nanoseconds": 1_900_000_000_000_000_000_i64}, "duration": {"nanoseconds": 3_600_000_000_000_i64}}}]});
+        let schedule: mesos_proto::v0::maintenance::Schedule = mesos::json::from_value(&schedule).expect("a schedule");
+        let down: mesos_proto::v0::mesos::MachineID = mesos::json::from_value(&json!({"hostname": "m2"})).expect("an id");
+        for (number, change) in [
+            MaintenanceChange::Schedule(Box::new(schedule)),
+            MaintenanceChange::Start(vec![down]),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let request = OperatorRequest {
+                request: RequestId(u64::MAX - number as u64),
+                principal: None,
+                call: OperatorCall::Maintenance(change),
+            };
+            self.apply(Input::Operator(Box::new(request))).await;
+        }
     }
 
     /// Subscribes a scheduler and gives its address and id.

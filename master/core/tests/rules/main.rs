@@ -2,12 +2,14 @@
 
 mod actors;
 mod agents;
+mod draining;
 mod failover;
 mod frameworks;
 mod golden;
 mod harness;
 mod histories;
 mod launches;
+mod maintenance;
 mod offers;
 mod operations;
 mod rate_limits;

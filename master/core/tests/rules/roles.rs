@@ -271,7 +271,8 @@ fn weights_of_the_flag_are_stored_while_there_are_no_others() {
     settings.weights.insert("flag".to_owned(), 3.0);
     let harness = Harness::with(settings, Registry::new());
     assert_eq!(harness.master.weights()["flag"], 3.0);
-    let stored: Vec<&Weight> = harness.registrar.registry().weights.iter().collect();
+    let registry = harness.registrar.registry();
+    let stored: Vec<&Weight> = registry.weights.iter().collect();
     assert_eq!((stored.len(), stored[0].info.role()), (1, "flag"));
 }
 
