@@ -116,30 +116,4 @@ impl Files for FolderFiles {
 }
 
 #[cfg(test)]
-mod tests {
-    use mesos_registrar::{Batch, DiskStorage, Storage};
-
-    use super::*;
-
-    #[test]
-    fn a_folder_belongs_to_one_master_and_keeps_what_it_stored() {
-        let site = tempfile::tempdir().expect("a folder");
-        let folder = site.path().join("registry");
-        let mut storage = DiskStorage::new(FolderFiles::open(&folder).expect("free"));
-        assert_eq!(storage.fetch().expect("readable"), None);
-        let refused = FolderFiles::open(&folder).expect_err("taken");
-        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
-        for number in 1..=5 {
-            let batch = Batch {
-                number,
-                changes: vec![7; 3],
-                whole: (number % 3 == 1).then(|| vec![1; 2]),
-            };
-            storage.store(&batch).expect("stored");
-        }
-        drop(storage);
-        let mut storage = DiskStorage::new(FolderFiles::open(&folder).expect("free again"));
-        let stored = storage.fetch().expect("readable").expect("something");
-        assert_eq!((stored.number, stored.changes.len()), (4, 1));
-    }
-}
+mod tests;

@@ -164,7 +164,7 @@ mod tests {
         let accepted = scene.master.take_offers(&framework_id, &offers).expect("offered");
         let agent_id = accepted.agent_id.clone();
         match departure {
-            AgentDeparture::Removed => scene.master.remove_agent(&agent_id, "test", "master/slave_removals"),
+            AgentDeparture::Removed => scene.master.remove_agent(&agent_id, "test", None),
             AgentDeparture::Disconnected => scene.master.disconnect_agent(&agent_id),
         }
         scene.step(Input::Exited(upid("nobody@127.0.0.1:1")));

@@ -4,7 +4,7 @@
 
 use libprocess_types::Upid;
 use mesos::Message;
-use mesos::ids::FrameworkId;
+use mesos::ids::{AgentId, FrameworkId};
 use mesos_proto::internal::wire::messages as wire;
 use mesos_proto::v0::authentication::AuthenticationErrorMessage;
 use mesos_proto::v0::mesos::FrameworkInfo;

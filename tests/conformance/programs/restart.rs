@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mesos_tests_conformance::{Program, Scheduler, command_task, framework};
+use mesos_tests_conformance::{Program, Scheduler, command_task, eventually, framework, get, post_json};
 use serde_json::{Value, json};
 
 use super::{FOREVER, Site, raw_executor_task};
@@ -166,4 +166,71 @@ fn an_agent_that_starts_before_its_master_joins_later() {
         Some(u64::from(agent.address().port())),
         "{offer}"
     );
+}
+
+fn operator(master: &Program, call: &Value) -> u16 {
+    let answer = post_json(master.address(), "/api/v1", call).expect("an answer");
+    answer.status
+}
+
+/// Agents, plans and quota as operators read them.
+fn read(master: &Program, path: &str) -> Value {
+    let answer = get(master.address(), path).expect("an answer");
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
+/// Every call was confirmed when the master is killed, so the next one knows all of it.
+#[test]
+fn a_killed_master_with_its_registry_on_disk_forgets_nothing_that_it_confirmed() {
+    let site = Site::new();
+    let (mut master, _agent) = site.cluster_with(&["--registry=disk"]);
+    let mut scheduler = Scheduler::subscribe(master.address(), &framework("patient"));
+    let offer = scheduler.offer();
+    let kept = &offer["agent_id"];
+    scheduler.launch(&offer, &[command_task("lasting", &until_file(&site, "go"))], FOREVER);
+    scheduler.until("lasting", "TASK_RUNNING");
+    let mut lost = Program::agent(super::mesos(), &site.path("lost"), master.address(), &[]);
+    let gone = scheduler.offer()["agent_id"].clone();
+    assert_ne!(&gone, kept);
+    lost.crash();
+    let machine = json!([{"hostname": "zz"}]);
+    let window = json!({"machine_ids": machine, "unavailability": {"start": {"nanoseconds": 7}}});
+    let calls = [
+        json!({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": gone}}),
+        json!({"type": "DEACTIVATE_AGENT", "deactivate_agent": {"agent_id": kept}}),
+        json!({"type": "UPDATE_QUOTA", "update_quota": {"force": true, "quota_configs": [
+            {"role": "q1", "guarantees": {"cpus": {"value": 2}}, "limits": {"cpus": {"value": 3}}}]}}),
+        json!({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": [{"role": "w1", "weight": 2.5}]}}),
+        json!({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": {"windows": [window]}}}),
+        json!({"type": "START_MAINTENANCE", "start_maintenance": {"machines": machine}}),
+    ];
+    for call in &calls {
+        assert_eq!(operator(&master, call), 200, "{call}");
+    }
+    let schedule = read(&master, "/maintenance/schedule");
+    master.restart();
+    scheduler.wait_closed();
+
+    let back = eventually("the return of the agent", || {
+        let slaves = read(&master, "/slaves");
+        slaves["slaves"].get(0).cloned()
+    });
+    assert_eq!(back["id"], kept["value"], "the agent keeps its id");
+    assert_eq!((&back["deactivated"], &back["active"]), (&json!(true), &json!(false)));
+    assert_eq!(read(&master, "/quota")["configs"][0]["role"], "q1");
+    assert_eq!(read(&master, "/weights"), json!([{"role": "w1", "weight": 2.5}]));
+    assert_eq!(read(&master, "/maintenance/schedule"), schedule);
+    assert_eq!(read(&master, "/maintenance/status")["down_machines"], machine);
+    lost.restart_to_its_end(&[]);
+    assert_eq!(operator(&master, &calls[0]), 200, "it was gone before");
+    assert_eq!(read(&master, "/slaves")["slaves"].as_array().map(Vec::len), Some(1));
+
+    let mut info = framework("patient");
+    info["id"] = json!({"value": scheduler.id()});
+    let mut scheduler = Scheduler::subscribe(master.address(), &info);
+    allow(&site, "go");
+    scheduler.until("lasting", "TASK_FINISHED");
+    let reactivate = json!({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": kept}});
+    assert_eq!(operator(&master, &reactivate), 200);
+    assert_eq!(&scheduler.offer()["agent_id"], kept);
 }

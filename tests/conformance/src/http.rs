@@ -75,6 +75,20 @@ pub fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     )
 }
 
+/// `POST` of a JSON document.
+///
+/// # Errors
+///
+/// As [`exchange`].
+pub fn post_json(address: SocketAddr, path: &str, document: &serde_json::Value) -> io::Result<Answer> {
+    let body = document.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    exchange(address, format!("{head}{body}").as_bytes())
+}
+
 fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes
         .windows(4)

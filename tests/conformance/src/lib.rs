@@ -11,7 +11,7 @@ mod scheduler;
 mod stream;
 
 pub use cluster::Cluster;
-pub use http::{Answer, exchange, get};
+pub use http::{Answer, exchange, get, post_json};
 pub use process::{Program, end_everything_in, eventually, somebody_runs};
 pub use python::{Python, PythonError};
 pub use scheduler::{Scheduler, command_task, framework, offers_of, scalars, user};

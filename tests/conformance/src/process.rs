@@ -36,8 +36,10 @@ impl Program {
     #[must_use]
     pub fn master(mesos: &Path, folder: &Path, flags: &[&str]) -> Self {
         let mut command = words(mesos, "master");
-        command.extend(["--ip=127.0.0.1", "--registry=in_memory"].map(str::to_owned));
-        command.push("--allocation_interval=100ms".to_owned());
+        command.extend(["--ip=127.0.0.1", "--allocation_interval=100ms"].map(str::to_owned));
+        if !flags.iter().any(|flag| flag.starts_with("--registry=")) {
+            command.push("--registry=in_memory".to_owned());
+        }
         command.push(format!("--work_dir={}", folder.join("master").display()));
         command.extend(flags.iter().map(|&flag| flag.to_owned()));
         Self::start(command, 0, log(folder, "master.log"))

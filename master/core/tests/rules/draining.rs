@@ -192,6 +192,7 @@ fn a_deactivated_agent_keeps_its_tasks_and_stays_out_of_offers_when_it_returns()
     assert!(drains_told(&harness, 0).is_empty());
     harness.exited(&address);
     let mut back = reregister_message(&id);
+    back.frameworks = vec![scheduler.info.clone()];
     back.tasks = vec![reported_task(&scheduler.id, &id, "a", TaskState::TASK_RUNNING)];
     harness.receive(&address, back);
     let agent = harness.agent(&id);
