@@ -32,12 +32,12 @@ pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
             tasks.iter().filter_map(move |task| known?.get(task))
         });
         let live = tasks.filter(|task| !task.is_terminal());
-        let tasks = live.flat_map(|task| &task.message().resources);
+        let tasks: Vec<_> = live.flat_map(|task| task.message().resources.clone()).collect();
         let executors = agent.executors().values().flat_map(|executors| executors.values());
         let executors = executors.flat_map(|executor| &executor.resources);
         let offers = agent.offers().iter().filter_map(|id| core.offers().get(id));
         let offers = offers.flat_map(|offer| &offer.message().resources);
-        fits("the master", agent.upid(), tasks.chain(executors).chain(offers))?;
+        fits("the master", agent.upid(), tasks.iter().chain(executors).chain(offers))?;
     }
     Ok(())
 }
