@@ -31,7 +31,8 @@ pub struct CheckpointError {
 /// An unknown user is the mistake of a framework, not a fault of the disk: everything else is written all the same.
 pub type Written = Result<Vec<CheckpointError>, CheckpointError>;
 
-type Job = (Vec<CheckpointWrite>, Box<dyn FnOnce(Written) + Send>);
+/// What the thread does next.
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The writing thread; ends when this value is dropped and its queue is empty.
 pub struct CheckpointWriter {
@@ -47,8 +48,8 @@ impl CheckpointWriter {
     pub fn start() -> io::Result<Self> {
         let (queue, jobs) = mpsc::channel::<Job>();
         thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
-            for (writes, done) in jobs {
-                done(write_all(&writes));
+            for job in jobs {
+                job();
             }
         })?;
         Ok(Self { queue })
@@ -56,8 +57,13 @@ impl CheckpointWriter {
 
     /// Queues writes; `done` is called on the writing thread when all are on disk or one failed.
     pub fn submit(&self, writes: Vec<CheckpointWrite>, done: impl FnOnce(Written) + Send + 'static) {
+        self.between_writes(move || done(write_all(&writes)));
+    }
+
+    /// Queues work on files that must not meet a write: it is done after all earlier writes and before all later ones.
+    pub fn between_writes(&self, work: impl FnOnce() + Send + 'static) {
         // The thread lives as long as this sender.
-        drop(self.queue.send((writes, Box::new(done))));
+        drop(self.queue.send(Box::new(work)));
     }
 }
 

@@ -5,9 +5,11 @@
 mod checkpoint;
 mod collection;
 mod containers;
+mod folder_times;
 mod http;
 mod machine;
 mod metrics;
+mod modules;
 mod nested;
 mod pending;
 mod process;

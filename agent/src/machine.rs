@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use mesos::resources::{ResourceError, Resources, command_line_names, parse_command_line};
+use mesos_agent_core::LoadAverage;
 
 const CPUS_DEFAULT: f64 = 1.0;
 const MEM_DEFAULT_MB: f64 = 1024.0;
@@ -96,6 +97,25 @@ fn spare(total: Option<f64>, spared: f64, default: f64) -> u64 {
     whole
 }
 
+/// The load averages of the machine, from `/proc/loadavg`.
+///
+/// # Errors
+///
+/// Says why they are not known.
+pub fn load_average() -> Result<LoadAverage, String> {
+    let text = std::fs::read_to_string("/proc/loadavg").map_err(|error| format!("/proc/loadavg: {error}"))?;
+    parse_load(&text).ok_or_else(|| format!("/proc/loadavg has `{}`", text.trim()))
+}
+
+/// Reads the averages over one, five and fifteen minutes.
+fn parse_load(text: &str) -> Option<LoadAverage> {
+    let mut numbers = text.split(' ').skip(1).map(|number| number.parse::<f64>().ok());
+    Some(LoadAverage {
+        five_minutes: numbers.next()??,
+        fifteen_minutes: numbers.next()??,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use mesos::resources::Resource;
@@ -125,6 +145,17 @@ mod tests {
                 .iter()
                 .all(|resource: &Resource| resource.reservation_role() == Some("ops"))
         );
+    }
+
+    #[test]
+    fn the_load_is_read() {
+        let load = LoadAverage {
+            five_minutes: 1.5,
+            fifteen_minutes: 0.25,
+        };
+        assert_eq!(parse_load("0.20 1.50 0.25 1/80 11206\n"), Some(load));
+        assert_eq!(parse_load("nonsense"), None);
+        assert!(load_average().is_ok());
     }
 
     #[test]

@@ -103,9 +103,15 @@ pub fn samples(agent: &AgentProcess, now: Time) -> Vec<(String, Sample)> {
             "containerizer/fetcher/task_fetches_failed",
             counter(tally.fetches_failed),
         ),
-        ("gc/path_removals_succeeded", counter(agent.collections.succeeded)),
-        ("gc/path_removals_failed", counter(agent.collections.failed)),
-        ("gc/path_removals_pending", gauge(agent.collections.pending() as u64)),
+        (
+            "gc/path_removals_succeeded",
+            counter(agent.core().collections().succeeded()),
+        ),
+        ("gc/path_removals_failed", counter(agent.core().collections().failed())),
+        (
+            "gc/path_removals_pending",
+            gauge(agent.core().collections().pending() as u64),
+        ),
     ] {
         add(name.to_owned(), sample);
     }
@@ -158,8 +164,7 @@ fn gauges(core: &Agent, now: Time, add: &mut impl FnMut(String, Sample)) {
     }
     let uptime = now.saturating_since(core.started()).as_secs_f64();
     add("slave/uptime_secs".to_owned(), Sample::gauge(uptime));
-    // Folders are collected by age alone.
-    let age = core.config().gc_delay.as_secs_f64();
+    let age = core.collections().allowed_age().as_secs_f64();
     add(
         "slave/executor_directory_max_allowed_age_secs".to_owned(),
         Sample::gauge(age),
@@ -176,7 +181,8 @@ fn amounts(core: &Agent, name: &str, add: &mut impl FnMut(String, Sample)) {
         }
     };
     three("", &total.nonrevocable(), &used.nonrevocable());
-    three("_revocable", &total.revocable(), &used.revocable());
+    let lendable = core.oversubscribed_resources().cloned().unwrap_or_default();
+    three("_revocable", &lendable, &used.revocable());
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

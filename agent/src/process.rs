@@ -22,11 +22,12 @@ use mesos_node::{EventStream, describe};
 use tokio::sync::watch;
 
 use crate::checkpoint::CheckpointWriter;
-use crate::collection::Collections;
+use crate::collection::empty_trash;
 use crate::containers::{launch_request, recoverable, termination_for_core};
 use crate::http;
 use crate::http::state::Identity;
 use crate::http::throttle::Throttle;
+use crate::machine;
 use crate::metrics::{self, Tally};
 use crate::nested::Callers;
 use crate::pending::Pending;
@@ -75,7 +76,7 @@ pub struct Parts {
 pub struct AgentProcess {
     core: Agent,
     containerizer: Arc<dyn Containerizer>,
-    writer: CheckpointWriter,
+    pub(crate) writer: CheckpointWriter,
     master: Upid,
     identity: Identity,
     pub(crate) files: FilesHandle,
@@ -89,7 +90,6 @@ pub struct AgentProcess {
     pub(crate) callers: Callers,
     /// Sandboxes whose users cannot have them, and why: their containers are not launched.
     refused_sandboxes: BTreeMap<PathBuf, String>,
-    pub(crate) collections: Collections,
     pub(crate) pending: Pending,
     pub(crate) tally: Tally,
     pub(crate) statistics_throttle: Throttle,
@@ -114,7 +114,6 @@ impl AgentProcess {
             timers: BTreeMap::new(),
             callers: Callers::default(),
             refused_sandboxes: BTreeMap::new(),
-            collections: Collections::default(),
             pending: Pending::default(),
             tally: Tally::default(),
             statistics_throttle: Throttle::per_second(http::STATISTICS_PER_SECOND),
@@ -190,8 +189,11 @@ impl AgentProcess {
                     context.cancel(id);
                 }
             }
-            Effect::ScheduleGc { path, after } => self.schedule_collection(path, after, context),
-            Effect::UnscheduleGc { path } => self.unschedule_collection(&path, context),
+            Effect::CollectFolders { paths } => self.collect_folders(paths, context),
+            Effect::MeasureDisk => self.measure_disk(context),
+            Effect::MeasureLoad => context.run_blocking(machine::load_average, |agent: &mut Self, load, context| {
+                agent.apply(Input::LoadMeasured(load), context);
+            }),
             Effect::Redetect => {
                 let master = self.master.clone();
                 context
@@ -442,6 +444,8 @@ impl Process for AgentProcess {
     fn initialize(&mut self, context: &mut Context<Self>) {
         http::install(context);
         metrics::install(context);
+        let trash = self.core.paths().trash();
+        context.run_blocking(move || empty_trash(&trash), |_, (), _| {});
         self.recover(context);
     }
 

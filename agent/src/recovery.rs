@@ -22,6 +22,8 @@ use mesos_proto::v0::mesos as pb;
 use protobuf::Message;
 use thiserror::Error;
 
+use crate::folder_times;
+
 /// A checkpoint that cannot be used.
 #[derive(Debug, Error)]
 pub enum RecoveryError {
@@ -67,11 +69,18 @@ pub fn recover(paths: &Paths, strictness: Strictness) -> Recovered<RecoveredStat
     let (resources, target, operations) = (resources.committed, resources.target, resources.operations);
     let rebooted = reader.rebooted()?;
     let agent = reader.agent()?;
+    let folder_times = agent.as_ref().map(|agent| folder_times::of_agent(paths, agent));
+    let current = agent
+        .as_ref()
+        .and_then(|agent| agent.info.id.as_ref())
+        .map(AgentId::from);
     Ok(RecoveredState {
         agent,
         resources,
         target,
         operations,
+        folder_times: folder_times.unwrap_or_default(),
+        earlier_agents: folder_times::of_other_agents(paths, current.as_ref()),
         rebooted,
         errors: reader.errors,
     })

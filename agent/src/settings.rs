@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use libprocess::Upid;
 use mesos::attributes::Attributes;
 use mesos::flags::Flags;
-use mesos_agent_core::{AgentConfig, RecoverMode, Strictness};
+use mesos_agent_core::{AgentConfig, ReconfigurationPolicy, RecoverMode, Strictness};
 use mesos_containerizer::{Config, HelperCommand};
 use mesos_node::SettingsError;
 use mesos_proto::v0::mesos::SlaveInfo;
 
-use crate::machine;
+use crate::{machine, modules};
 
 /// Search path of executors when the agent itself has none, and of containers that others launch.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -101,11 +101,20 @@ pub fn agent_config(
     config.executor_shutdown_grace_period = flags.duration("executor_shutdown_grace_period");
     config.recovery_timeout = flags.duration("recovery_timeout");
     config.gc_delay = flags.duration("gc_delay");
+    config.gc_disk_headroom = flags.float("gc_disk_headroom").unwrap_or(config.gc_disk_headroom);
+    config.disk_watch_interval = flags.duration("disk_watch_interval");
     config.max_completed_executors_per_framework = flags.count("max_completed_executors_per_framework");
     config.recover = match flags.string("recover") {
         "reconnect" => RecoverMode::Reconnect,
         "cleanup" => RecoverMode::Cleanup,
         other => return Err(SettingsError::new("recover", other, "expected reconnect or cleanup")),
+    };
+    (config.resource_estimator, config.qos_controller) = modules::read(flags)?;
+    config.oversubscribed_resources_interval = flags.duration("oversubscribed_resources_interval");
+    config.qos_correction_interval_min = flags.duration("qos_correction_interval_min");
+    config.reconfiguration_policy = match flags.string("reconfiguration_policy") {
+        "additive" => ReconfigurationPolicy::Additive,
+        _ => ReconfigurationPolicy::Equal,
     };
     config.strict = if flags.bool("strict") {
         Strictness::Strict

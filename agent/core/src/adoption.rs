@@ -4,7 +4,6 @@
 //! `executor_calls.tsv` (registration), and the recorded exchange `w8`.
 
 use mesos::ids::{AgentId, ContainerId, FrameworkId};
-use mesos::resources::Resources;
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use pb::task_status::Reason;
@@ -13,16 +12,17 @@ use tracing::{info, warn};
 
 use crate::agent::{Agent, AgentState};
 use crate::config::RecoverMode;
-use crate::effect::{Effect, ShutdownReason};
+use crate::effect::{CheckpointWrite, Effect, ShutdownReason};
 use crate::executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState, PendingTermination};
 use crate::framework::Framework;
 use crate::input::{AgentTimer, ContainerTermination};
 use crate::operations::RecoveredResources;
 use crate::outbox::When;
+use crate::reconfiguration::{self, Difference};
 use crate::recovery::{
     RecoveredAgent, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredState, RecoveredTask,
 };
-use crate::resource_format::upgrade;
+use crate::resource_format::{downgraded_agent, upgrade};
 use crate::status_update_stream::{StreamKey, is_terminal, log_records};
 
 /// Whether the agent may go on with what it checkpointed.
@@ -40,13 +40,15 @@ impl Agent {
             return;
         }
         self.counters.recovery_errors += u64::try_from(state.errors).unwrap_or(u64::MAX);
+        self.folder_times = state.folder_times;
         let mut agent = state.agent;
         let operation_logs = agent.as_mut().map(|agent| std::mem::take(&mut agent.operation_logs));
         if let Some(agent) = agent
-            && self.adopt_agent(agent) == Adoption::Refused
+            && self.adopt_agent(agent, state.rebooted) == Adoption::Refused
         {
             return;
         }
+        self.collect_earlier_agents(state.earlier_agents);
         let resources = RecoveredResources {
             committed: state.resources,
             target: state.target,
@@ -70,23 +72,21 @@ impl Agent {
         }
     }
 
-    fn adopt_agent(&mut self, agent: RecoveredAgent) -> Adoption {
+    fn adopt_agent(&mut self, agent: RecoveredAgent, rebooted: bool) -> Adoption {
         let id = AgentId::from(&*agent.info.id);
         if id.validate().is_err() {
             warn!(agent_id = %id, "the recovered agent id cannot be used; starting as a new agent");
             return Adoption::Done;
         }
         info!(agent_id = %id, frameworks = agent.frameworks.len(), "recovering");
-        if let Some(difference) = self.difference_to(&agent.info) {
-            let link = self.paths.latest_agent();
-            let message = format!(
-                "the agent ran with other {difference} before, and only equal ones are allowed; remove {} to start as a \
-                 new agent",
-                link.display()
-            );
-            self.refuse_to_start(message);
-            return Adoption::Refused;
+        let policy = self.config.reconfiguration_policy;
+        if let Err(difference) = reconfiguration::check(policy, &agent.info, &self.info) {
+            return self.refuse_adoption(&id, &difference, rebooted);
         }
+        self.info_changed = downgraded_agent(&self.info).resources != agent.info.resources
+            || self.info.attributes != agent.info.attributes
+            || self.info.domain != agent.info.domain
+            || self.info.port != agent.info.port;
         self.info.id = agent.info.id;
         self.id = Some(id);
         self.drain_config = agent.drain_config;
@@ -104,17 +104,22 @@ impl Agent {
         self.state = AgentState::Terminating;
     }
 
-    /// What of resources and attributes differs from the checkpointed description (`--reconfiguration_policy=equal`).
-    fn difference_to(&self, recovered: &pb::SlaveInfo) -> Option<&'static str> {
-        let upgraded = |resources: &[pb::Resource]| {
-            let mut resources = resources.to_vec();
-            upgrade(&mut resources);
-            Resources::from_protobuf(&resources).ok()
-        };
-        if upgraded(&recovered.resources) != upgraded(&self.info.resources) {
-            return Some("resources");
+    /// The agent is not what it was. No task outlives a reboot of the host: then it is a new agent from here on.
+    fn refuse_adoption(&mut self, id: &AgentId, difference: &Difference, rebooted: bool) -> Adoption {
+        let link = self.paths.latest_agent();
+        if rebooted {
+            warn!(agent_id = %id, %difference, "the agent had other settings before the reboot; starting as a new agent");
+            self.write(CheckpointWrite::Remove { path: link });
+            let folders = vec![self.paths.agent_sandboxes(id), self.paths.agent_meta(id)];
+            self.collect_earlier_agents(folders);
+            return Adoption::Done;
         }
-        (recovered.attributes != self.info.attributes).then_some("attributes")
+        self.refuse_to_start(format!(
+            "the agent ran before with {difference}; give it back what it had, allow more with \
+             --reconfiguration_policy=additive, or remove {} to start as a new agent",
+            link.display()
+        ));
+        Adoption::Refused
     }
 
     fn adopt_framework(&mut self, recovered: RecoveredFramework) {
@@ -326,7 +331,10 @@ impl Agent {
             self.cancel_timer(AgentTimer::ExecutorReregistration);
             self.cancel_timer(AgentTimer::ExecutorReconnectRetry);
         }
+        self.folder_times.clear();
         self.state = AgentState::Disconnected;
+        self.watch_disk();
+        self.start_oversubscription();
         self.kill_for_drain();
         self.end_drain_if_done();
         self.start_registration();

@@ -1,6 +1,7 @@
 //! The agent: what it knows, and the one door through which everything reaches it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -13,6 +14,7 @@ use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use tracing::error;
 
+use crate::collection::Collections;
 use crate::config::AgentConfig;
 use crate::counters::Counters;
 use crate::effect::{CheckpointWrite, Effect, ShutdownReason};
@@ -60,9 +62,16 @@ pub struct Agent {
     /// What of it stands in the committed checkpoint.
     pub(crate) checkpointed_resources: Resources,
     pub(crate) operations: Operations,
+    /// What the master was told last of revocable resources.
+    pub(crate) oversubscribed: Option<Resources>,
     pub(crate) frameworks: IndexMap<FrameworkId, Framework>,
     pub(crate) completed_frameworks: VecDeque<Framework>,
     pub(crate) streams: StatusUpdateStreams,
+    pub(crate) collections: Collections,
+    /// During recovery, when folders changed last.
+    pub(crate) folder_times: BTreeMap<PathBuf, Time>,
+    /// It has more than in its earlier life, which its checkpoint does not say yet.
+    pub(crate) info_changed: bool,
     pub(crate) drain_config: Option<pb::DrainConfig>,
     /// Checkpoints are read, executors are awaited.
     pub(crate) reconnecting: bool,
@@ -95,9 +104,13 @@ impl Agent {
             info,
             checkpointed_resources: Resources::new(),
             operations: Operations::default(),
+            oversubscribed: None,
             frameworks: IndexMap::new(),
             completed_frameworks: VecDeque::new(),
             streams: StatusUpdateStreams::default(),
+            collections: Collections::new(config.gc_delay, config.gc_disk_headroom),
+            folder_times: BTreeMap::new(),
+            info_changed: false,
             drain_config: None,
             reconnecting: false,
             shutdown_message: None,
@@ -145,6 +158,9 @@ impl Agent {
                     reason: ShutdownReason::Failed { message },
                 });
             }
+            Input::FolderCollected { path, result } => self.folder_collected(&path, &result),
+            Input::LoadMeasured(load) => self.load_measured(load),
+            Input::DiskMeasured(usage) => self.disk_measured(usage),
             Input::UnregisterRequested { by } => self.unregister(&by),
         }
     }
@@ -158,6 +174,10 @@ impl Agent {
             AgentTimer::ExecutorHeartbeat { stream } => self.send_executor_heartbeat(stream),
             AgentTimer::ExecutorReregistration => self.executor_reregistration_timed_out(),
             AgentTimer::ExecutorReconnectRetry => self.reconnect_again(),
+            AgentTimer::Collection => self.collect_folders(),
+            AgentTimer::Oversubscription => self.estimate_oversubscription(),
+            AgentTimer::QosCorrection => self.look_at_load(),
+            AgentTimer::DiskWatch => self.watch_disk(),
             AgentTimer::OperationStatusRetry { operation_uuid } => {
                 self.operation_status_unacknowledged(&operation_uuid);
             }

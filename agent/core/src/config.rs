@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::oversubscription::{QosController, ResourceEstimator};
+use crate::reconfiguration::ReconfigurationPolicy;
 use libprocess_types::Upid;
 use mesos_proto::v0::mesos as pb;
 use pb::slave_info::capability::Type as Capability;
@@ -61,6 +63,18 @@ pub struct AgentConfig {
     pub recovery_timeout: Duration,
     /// Age at which sandboxes and checkpoints of finished work are removed; 1 week.
     pub gc_delay: Duration,
+    /// Share of the disk that is to stay free, from 0 to 1; folders are removed earlier for it; 0.1.
+    pub gc_disk_headroom: f64,
+    /// How often the disk's usage is measured; 1 min.
+    pub disk_watch_interval: Duration,
+    /// How much may be lent as revocable; nothing without one.
+    pub resource_estimator: Option<ResourceEstimator>,
+    /// How often the estimate is made; 15 s.
+    pub oversubscribed_resources_interval: Duration,
+    /// When revocable resources are taken back; never without one.
+    pub qos_controller: Option<QosController>,
+    /// Shortest time between two looks at whether they must be; 0.
+    pub qos_correction_interval_min: Duration,
     /// Frameworks remembered after they ended; 50.
     pub max_completed_frameworks: usize,
     /// Executors remembered for each framework; 150.
@@ -69,6 +83,8 @@ pub struct AgentConfig {
     pub max_completed_tasks_per_executor: usize,
     /// What happens to executors found after a restart.
     pub recover: RecoverMode,
+    /// How far the agent may differ from its earlier life.
+    pub reconfiguration_policy: ReconfigurationPolicy,
     /// How damaged checkpoints are taken.
     pub strict: Strictness,
     /// Names of the resources whose limits (`TaskInfo.limits`) an isolator of this agent holds tasks to.
@@ -119,10 +135,17 @@ impl AgentConfig {
             executor_heartbeat_interval: Duration::from_secs(30 * 60),
             recovery_timeout: Duration::from_secs(15 * 60),
             gc_delay: Duration::from_secs(7 * 24 * 3600),
+            gc_disk_headroom: 0.1,
+            disk_watch_interval: Duration::from_secs(60),
+            resource_estimator: None,
+            oversubscribed_resources_interval: Duration::from_secs(15),
+            qos_controller: None,
+            qos_correction_interval_min: Duration::ZERO,
             max_completed_frameworks: 50,
             max_completed_executors_per_framework: 150,
             max_completed_tasks_per_executor: 200,
             recover: RecoverMode::default(),
+            reconfiguration_policy: ReconfigurationPolicy::default(),
             strict: Strictness::default(),
             enforced_limits: Vec::new(),
             switch_user: true,

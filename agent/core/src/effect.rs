@@ -202,18 +202,16 @@ pub enum Effect {
     },
     /// Drops a timer; one that is not set is no error.
     CancelTimer(AgentTimer),
-    /// Removes a path once it is old enough.
-    ScheduleGc {
-        /// The path.
-        path: PathBuf,
-        /// From now; may be shortened when the disk fills.
-        after: Duration,
+    /// Removes folders of finished work. Each is out of the way before any later checkpoint is written; deleting it may
+    /// take its time. [`crate::Input::FolderCollected`] is the answer for each. Failures stop nothing.
+    CollectFolders {
+        /// The folders, not links.
+        paths: Vec<PathBuf>,
     },
-    /// Keeps a path that was scheduled for removal.
-    UnscheduleGc {
-        /// The path.
-        path: PathBuf,
-    },
+    /// Measures the load averages of the machine; [`crate::Input::LoadMeasured`] is the answer.
+    MeasureLoad,
+    /// Measures the file system of the work directory; [`crate::Input::DiskMeasured`] is the answer.
+    MeasureDisk,
     /// Asks the detector for the leading master anew; the answer is [`crate::Input::MasterDetected`].
     Redetect,
     /// Stops the agent process, after every earlier effect was carried out.

@@ -3,8 +3,6 @@
 //! Source: shared facts, `messages_flow.tsv` (ShutdownExecutor, ExitedExecutor), `task_reasons.tsv`,
 //! `disk_layout.md` section 2.
 
-use std::path::PathBuf;
-
 use mesos::ids::{ContainerId, FrameworkId, TaskId};
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::executor;
@@ -60,11 +58,12 @@ impl Agent {
         info!(framework_id = %launch.framework_id, executor_id = %launch.executor_id, %container_id, "new executor");
         let key = executor.key();
         framework.executors.insert(key.executor_id.clone(), executor);
-        self.unschedule_gc(
-            self.paths
-                .executor_sandboxes(&agent_id, &key.framework_id, &key.executor_id),
-        );
-        self.unschedule_gc(self.paths.executor_meta(&agent_id, &key.framework_id, &key.executor_id));
+        let sandboxes = self
+            .paths
+            .executor_sandboxes(&agent_id, &key.framework_id, &key.executor_id);
+        self.unschedule_gc(&sandboxes);
+        let meta = self.paths.executor_meta(&agent_id, &key.framework_id, &key.executor_id);
+        self.unschedule_gc(&meta);
         self.checkpoint_executor(&key);
         self.enqueue(launch, &key);
         self.launch_container(launch, &key);
@@ -478,15 +477,6 @@ impl Agent {
             self.schedule_gc(paths.meta().to_owned());
             self.schedule_gc(self.paths.executor_meta(&agent, &key.framework_id, &key.executor_id));
         }
-    }
-
-    pub(crate) fn schedule_gc(&mut self, path: PathBuf) {
-        let after = self.config.gc_delay;
-        self.out.push(When::Held, Effect::ScheduleGc { path, after });
-    }
-
-    pub(crate) fn unschedule_gc(&mut self, path: PathBuf) {
-        self.out.push(When::Held, Effect::UnscheduleGc { path });
     }
 }
 

@@ -12,6 +12,8 @@ use mesos_proto::v0::executor;
 use mesos_proto::v0::mesos as pb;
 use uuid::Uuid;
 
+use crate::collection::Collected;
+use crate::oversubscription::LoadAverage;
 use crate::recovery::RecoveredState;
 use mesos::ids::{ContainerId, FrameworkId, TaskId};
 
@@ -55,6 +57,14 @@ pub enum AgentTimer {
     ExecutorReregistration,
     /// Recovered libprocess executors are asked again to come back.
     ExecutorReconnectRetry,
+    /// Some folder of finished work has reached its age.
+    Collection,
+    /// It is to be estimated how much may be lent.
+    Oversubscription,
+    /// It is to be seen whether lent resources must be taken back.
+    QosCorrection,
+    /// The disk's usage is to be measured.
+    DiskWatch,
     /// The status of an operation was not acknowledged in time.
     OperationStatusRetry {
         /// The operation.
@@ -161,6 +171,18 @@ pub enum Input {
         /// Why, for people.
         error: String,
     },
+    /// A folder that was to be removed is gone, or is not.
+    FolderCollected {
+        /// The folder, as in [`crate::Effect::CollectFolders`].
+        path: PathBuf,
+        /// What became of it.
+        result: Collected,
+    },
+    /// The load of the machine was measured, or why it could not be.
+    LoadMeasured(Result<LoadAverage, String>),
+    /// The disk was measured: which share of the work directory's file system is used, from 0 to 1, or why that is not
+    /// known.
+    DiskMeasured(Result<f64, String>),
     /// The operator asked the agent to unregister and stop (SIGUSR1).
     UnregisterRequested {
         /// Who asked, for the log.

@@ -42,6 +42,12 @@ impl Paths {
         self.work_dir.join("meta")
     }
 
+    /// `WORK/.collected`, folders that are being deleted. Apache Mesos has no such folder and does not mind it.
+    #[must_use]
+    pub fn trash(&self) -> PathBuf {
+        self.work_dir.join(".collected")
+    }
+
     /// `WORK/meta/boot_id`, text.
     #[must_use]
     pub fn boot_id(&self) -> PathBuf {

@@ -1,11 +1,14 @@
 //! What an agent knew before it was restarted, as read back from its checkpoints.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 
 use uuid::Uuid;
 
-use libprocess_types::Upid;
+use libprocess_types::{Time, Upid};
 use mesos::ids::{ContainerId, ExecutorId, TaskId};
 
 /// Everything read back from a work directory. The default is a directory without checkpoints.
@@ -20,6 +23,10 @@ pub struct RecoveredState {
     pub target: Option<Vec<pb::Resource>>,
     /// Operations that stand with the target, or with the committed resources when there is no target.
     pub operations: Vec<pb::Operation>,
+    /// When the folders of agents, frameworks, executors and runs changed last, sandboxes and checkpoints.
+    pub folder_times: BTreeMap<PathBuf, Time>,
+    /// Folders of agents with other ids, sandboxes and checkpoints.
+    pub earlier_agents: Vec<PathBuf>,
     /// The host was started anew since: no executor can run any more. Set when `boot_id` differs.
     pub rebooted: bool,
     /// Errors that were passed over; only when recovery is lenient.

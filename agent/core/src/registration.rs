@@ -195,6 +195,14 @@ impl Agent {
         });
     }
 
+    /// The master took the agent as it is now: it may come back as that.
+    fn checkpoint_changed_info(&mut self) {
+        if let (true, Some(id)) = (std::mem::take(&mut self.info_changed), self.id.clone()) {
+            let info = downgraded_agent(&self.info);
+            self.write(message_file(self.paths.agent_info(&id), &info));
+        }
+    }
+
     /// The master knows this agent again.
     pub(crate) fn reregistered(&mut self, from: &Upid, message: &internal::SlaveReregisteredMessage) {
         if !self.is_master(from, "re-registration") {
@@ -210,6 +218,7 @@ impl Agent {
         match self.state {
             AgentState::Disconnected => {
                 info!(upid = %from, "re-registered");
+                self.checkpoint_changed_info();
                 self.connect(message.connection.as_ref());
             }
             AgentState::Running => {
@@ -242,7 +251,7 @@ impl Agent {
         };
         let mut message = internal::UpdateSlaveMessage::new();
         message.slave_id = MessageField::some(id.to_proto());
-        message.set_update_oversubscribed_resources(false);
+        self.fill_oversubscription(&mut message);
         message.operations.mut_or_insert_default().operations = self.operations().cloned().collect();
         message.resource_version_uuid = MessageField::some(self.resource_version_uuid());
         message.resource_providers = MessageField::some(internal::update_slave_message::ResourceProviders::new());

@@ -6,7 +6,7 @@
 //! Source: shared facts, `messages_flow.tsv` (RunTask), `task_reasons.tsv`, `pitfalls.md` D5, D19 and D21.
 
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
-use mesos::resources::Resource;
+use mesos::resources::{Resource, Resources};
 use mesos_proto::internal::wire::messages as internal;
 use mesos_proto::v0::mesos as pb;
 use pb::task_status::Reason;
@@ -213,8 +213,12 @@ impl Agent {
         }
         self.frameworks.insert(id.clone(), framework);
         if let Some(agent) = self.id.clone() {
-            self.unschedule_gc(self.paths.framework_sandboxes(&agent, id));
-            self.unschedule_gc(self.paths.framework_meta(&agent, id));
+            let (sandboxes, meta) = (
+                self.paths.framework_sandboxes(&agent, id),
+                self.paths.framework_meta(&agent, id),
+            );
+            self.unschedule_gc(&sandboxes);
+            self.unschedule_gc(&meta);
         }
         self.checkpoint_framework(id);
     }
@@ -254,14 +258,24 @@ impl Agent {
         let brings_executor = !launch.generated_for_command_task && self.executor_by(&key).is_none();
         let of_executor = launch.executor.resources.iter().filter(|_| brings_executor);
         let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
-        let wanted = of_tasks.chain(of_executor);
+        let wanted = || of_tasks.clone().chain(of_executor.clone());
         let (total, used) = (scalars(self.info.resources.iter()), self.used_scalars());
-        for (name, amount) in scalars(wanted) {
+        for (name, amount) in scalars(wanted()) {
             let left = total.get(&name).copied().unwrap_or_default() - used.get(&name).copied().unwrap_or_default();
             if amount > left {
                 let message = format!("{amount} thousandths of '{name}' are wanted, {} are left", left.max(0));
                 return Err(Refusal::dropped(Reason::REASON_INVALID_OFFERS, message));
             }
+        }
+        let read = wanted().filter_map(|message| Resource::from_protobuf(message).ok());
+        let revocable: Resources = read
+            .filter(Resource::is_revocable)
+            .map(|resource| resource.with_allocation(None))
+            .collect();
+        let left = &self.lending_limit() - &self.lent_resources();
+        if !left.contains(&revocable) {
+            let message = format!("the revocable {revocable} are wanted, {left} are left");
+            return Err(Refusal::dropped(Reason::REASON_INVALID_OFFERS, message));
         }
         Ok(())
     }
@@ -387,7 +401,7 @@ impl Agent {
         }
         executor.queued_groups.extend(launch.group.clone());
         for path in reused {
-            self.unschedule_gc(path);
+            self.unschedule_gc(&path);
         }
         for write in writes {
             self.write(write);

@@ -173,7 +173,8 @@ fn updates_tell_the_tasks_own_container_while_it_runs() {
             .first()
             .map(|update| update.status.container_status.clone());
         bench.receive(&master(), build::acknowledge("a1", uuid));
-        told.and_then(protobuf::MessageField::into_option).expect("a container status")
+        told.and_then(protobuf::MessageField::into_option)
+            .expect("a container status")
     };
     let starting = report(&mut bench, TaskState::TASK_STARTING, 1);
     assert_eq!(starting.container_id.as_ref(), Some(&nested.to_proto()));

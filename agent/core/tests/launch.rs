@@ -53,7 +53,10 @@ fn a_restarted_agent_could_know_everything_before_the_container_is_launched() {
     let written: Vec<_> = written.iter().map(run).collect();
     let sandboxes = "/w/slaves/M-S0/frameworks/M-0000/executors/e1/runs";
     let meta = "/w/meta/slaves/M-S0/frameworks/M-0000/executors/e1";
+    let framework = "/w/meta/slaves/M-S0/frameworks/M-0000";
     let expected = [
+        format!("{framework}/framework.info"),
+        format!("{framework}/framework.pid"),
         format!("{sandboxes}/RUN"),
         format!("{sandboxes}/latest"),
         format!("{meta}/executor.info"),

@@ -350,3 +350,51 @@ fn executors_inherit_what_the_agent_runs_with_under_what_it_sets() {
     };
     assert_eq!((value("PATH"), value("LIBPROCESS_PORT")), (Some("/bin"), Some("0")));
 }
+
+#[test]
+fn an_agent_may_come_back_with_more_when_the_policy_says_so() {
+    let mut old = Bench::registered();
+    let address = old.running_task("t1", "e1");
+    let mut config = build::config();
+    config.reconfiguration_policy = mesos_agent_core::ReconfigurationPolicy::Additive;
+    config.info.resources.push(build::scalar("gpus", 1.0, None));
+    let (mut bench, state) = restarted(&old, config.clone());
+    bench.step(Input::Recovered(Box::new(state)));
+    bench.receive(&address, build::reregister_executor("e1"));
+    assert_eq!(bench.agent.total_resources().get_scalar("gpus").to_f64(), 1.0);
+    let path = bench.agent.paths().agent_info(bench.agent.id().expect("an id"));
+    let stored = |bench: &Bench| bench.disk.message::<pb::SlaveInfo>(&path).expect("a description");
+    assert_eq!(stored(&bench).resources.len(), 2, "until a master took it so");
+    bench.register_again();
+    assert_eq!(stored(&bench).resources.len(), 3);
+    // From now on that is what the agent has.
+    let (mut bench, state) = restarted(&bench, config.clone());
+    bench.step(Input::Recovered(Box::new(state)));
+    assert_ne!(bench.agent.state(), AgentState::Terminating);
+    config.info.resources.pop();
+    let (mut bench, state) = restarted(&bench, config);
+    bench.step(Input::Recovered(Box::new(state)));
+    assert_eq!(bench.agent.state(), AgentState::Terminating);
+}
+
+#[test]
+fn after_a_reboot_other_resources_make_a_new_agent() {
+    let mut old = Bench::registered();
+    old.running_task("t1", "e1");
+    let mut config = build::config();
+    config.info.resources.push(build::scalar("gpus", 1.0, None));
+    let (mut bench, mut state) = restarted(&old, config);
+    state.rebooted = true;
+    bench.step(Input::Recovered(Box::new(state)));
+    assert_eq!(bench.agent.state(), AgentState::Disconnected);
+    assert!(bench.agent.id().is_none());
+    assert!(bench.agent.frameworks().next().is_none());
+    assert!(
+        bench.disk.read().agent.is_none(),
+        "the link to the earlier agent is gone"
+    );
+    assert_eq!(bench.agent.collections().pending(), 2, "its sandboxes and checkpoints");
+    bench.step(Input::MasterDetected(Some(master())));
+    let effects = bench.fire(&AgentTimer::Registration);
+    assert_eq!(names(&effects), ["RegisterSlaveMessage"]);
+}

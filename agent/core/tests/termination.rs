@@ -53,12 +53,9 @@ fn an_executor_that_ends_fails_its_tasks_and_stays_until_they_are_acknowledged()
         .map(|executor| executor.paths().sentinel())
         .expect("an executor");
     assert!(!bench.disk.files.contains_key(&sentinel));
-    let effects = bench.receive(&master(), build::acknowledge_uuid("t1", update.uuid().to_vec()));
+    bench.receive(&master(), build::acknowledge_uuid("t1", update.uuid().to_vec()));
     assert!(bench.disk.files.contains_key(&sentinel));
-    let scheduled = effects
-        .iter()
-        .filter(|effect| matches!(effect, Effect::ScheduleGc { .. }))
-        .count();
+    let scheduled = bench.agent.collections().pending();
     assert_eq!(
         scheduled, 7,
         "task, run, executor and framework, sandbox and checkpoints"

@@ -6,7 +6,7 @@ use super::spec::Bounds::{AboveZero, Any, AtMost, Checked, OneOf, Within};
 use super::spec::DefaultValue::{Computed, Is, Required, Unset};
 use super::spec::Support::{RefusedUnless, Works};
 use super::spec::{FlagSpec, Kind, Rule, flags};
-use super::{FlagSet, agent_containers, checks, environment, logging};
+use super::{FlagSet, agent_containers, checks, environment, logging, modules};
 
 /// The agent with all its flags.
 pub static FLAGS: FlagSet = FlagSet {
@@ -28,11 +28,9 @@ const NO_MODULES: &str = environment::NO_MODULES;
 const NO_PROFILER: &str = environment::NO_PROFILER;
 const NO_DISCOVERY_COMMAND: &str = environment::NO_DISCOVERY_COMMAND;
 const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
-const NO_DISK_WATCH: &str = "sandboxes are collected by age only, whatever the disk usage";
-const NO_RECONFIGURATION: &str = "an agent can only restart with equal resources and attributes yet";
+const NO_NESTED_COLLECTION: &str = "sandboxes of nested containers are collected with the executor's, not before";
 const ALL_FEATURES: &str = "an agent always announces what it can do";
 const NO_DOMAIN_SOCKETS: &str = "executors only connect over TCP yet";
-const NO_OVERSUBSCRIPTION: &str = "revocable resources from oversubscription are not there yet";
 const NO_ENVIRONMENT: &str = "the environment of executors cannot be replaced yet";
 const NO_RELATIVE_URIS: &str = "relative URIs are not completed yet";
 const NO_IP6: &str = "IPv6 addresses of containers are not there yet";
@@ -101,15 +99,15 @@ pub static TABLE: &[FlagSpec] = flags! {
     "jwt_secret_key" | "executor_secret_key": Path = Unset, RefusedUnless(&[], NO_AUTHENTICATION), Any,
         "file with key for executor and provider tokens";
     "gc_delay": Duration = Is("1weeks"), Works, Any, "sandbox age before removal";
-    "gc_disk_headroom": Float = Is("0.1"), RefusedUnless(&[], NO_DISK_WATCH), Within(0.0, 1.0),
+    "gc_disk_headroom": Float = Is("0.1"), Works, Within(0.0, 1.0),
         "disk share kept free; shortens gc age";
-    "gc_non_executor_container_sandboxes": Bool = Is("false"), RefusedUnless(&[], NO_DISK_WATCH), Any,
+    "gc_non_executor_container_sandboxes": Bool = Is("false"), RefusedUnless(&[], NO_NESTED_COLLECTION), Any,
         "also collect nested and standalone sandboxes";
-    "disk_watch_interval": Duration = Is("1mins"), RefusedUnless(&[], NO_DISK_WATCH), Any, "disk usage check period";
+    "disk_watch_interval": Duration = Is("1mins"), Works, AboveZero, "disk usage check period";
     "recover": Text = Is("reconnect"), Works, OneOf(&["reconnect", "cleanup"]),
         "reconnect or cleanup";
     "recovery_timeout": Duration = Is("15mins"), Works, Any, "how long executors wait for the agent";
-    "reconfiguration_policy": Text = Is("equal"), RefusedUnless(&[], NO_RECONFIGURATION), OneOf(&["equal", "additive"]),
+    "reconfiguration_policy": Text = Is("equal"), Works, OneOf(&["equal", "additive"]),
         "equal or additive: allowed changes on restart";
     "strict": Bool = Is("true"), Works, Any, "fail on any recovery error";
     "max_completed_executors_per_framework": Uint = Is("150"), Works, Any, "finished executors remembered";
@@ -119,7 +117,7 @@ pub static TABLE: &[FlagSpec] = flags! {
     "acls": Json = Unset, RefusedUnless(&[], NO_AUTHORIZATION), Any, "access control lists";
     "domain_socket_location": Text = Unset, RefusedUnless(&[], NO_DOMAIN_SOCKETS),
         Checked(checks::socket_path, "a path of under 108 characters"), "socket for executors";
-    "modules": Json = Unset, RefusedUnless(&[], NO_MODULES), Any, "modules to load";
+    "modules": Json = Unset, Works, Checked(modules::check, "JSON that names built-in modules"), "modules to load";
     "modules_dir": Text = Unset, RefusedUnless(&[], NO_MODULES), Any, "directory of module files";
     "authenticatee": Text = Is("crammd5"), RefusedUnless(&[], NO_AUTHENTICATION), Any, "SASL client implementation";
     "authorizer": Text = Is("local"), RefusedUnless(&[], NO_AUTHORIZATION), Any, "authorizer implementation";
@@ -134,12 +132,12 @@ pub static TABLE: &[FlagSpec] = flags! {
         "executors connect over a unix socket";
     "http_credentials": Path = Unset, RefusedUnless(&[], NO_AUTHENTICATION), Any, "HTTP principals and secrets, JSON";
     "hooks": Text = Unset, RefusedUnless(&[], NO_MODULES), Any, "hook modules";
-    "resource_estimator": Text = Unset, RefusedUnless(&[], NO_OVERSUBSCRIPTION), Any,
+    "resource_estimator": Text = Unset, Works, Any,
         "oversubscription estimator module";
-    "qos_controller": Text = Unset, RefusedUnless(&[], NO_OVERSUBSCRIPTION), Any, "QoS controller module";
-    "qos_correction_interval_min": Duration = Is("0ns"), RefusedUnless(&[], NO_OVERSUBSCRIPTION), Any,
+    "qos_controller": Text = Unset, Works, Any, "QoS controller module";
+    "qos_correction_interval_min": Duration = Is("0ns"), Works, Any,
         "least time between corrections";
-    "oversubscribed_resources_interval": Duration = Is("15secs"), RefusedUnless(&[], NO_OVERSUBSCRIPTION), Any,
+    "oversubscribed_resources_interval": Duration = Is("15secs"), Works, AboveZero,
         "period of sending oversubscribed resources";
     "master_detector": Text = Unset, RefusedUnless(&[], NO_MODULES), Any, "detector module";
     "http_command_executor": Bool = Is("false"), Works, Any, "command executor uses v1 API";

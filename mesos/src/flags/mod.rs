@@ -19,6 +19,7 @@ pub mod execute;
 mod help;
 pub mod logging;
 pub mod master;
+pub mod modules;
 mod read;
 pub mod spec;
 #[cfg(test)]

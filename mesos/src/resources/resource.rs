@@ -416,6 +416,12 @@ impl Resource {
             && (self.details.is_none() || !(self.is_shared() || self.is_indivisible()))
     }
 
+    /// Whether the resource is `earlier` in all but its value, of which it has at least as much.
+    #[must_use]
+    pub fn extends(&self, earlier: &Self) -> bool {
+        self.same_place(earlier) && self.value.contains(&earlier.value)
+    }
+
     /// Whether `other` can be cut from this resource.
     pub(super) fn contains(&self, other: &Self) -> bool {
         if !self.same_place(other) {

@@ -345,8 +345,9 @@ impl AgentHost {
                 return Err(Failure::new(format!("{} stops: {reason:?}", self.upid)));
             }
             Effect::UpdateContainer { .. }
-            | Effect::ScheduleGc { .. }
-            | Effect::UnscheduleGc { .. }
+            | Effect::CollectFolders { .. }
+            | Effect::MeasureDisk
+            | Effect::MeasureLoad
             | Effect::OpenStream { .. }
             | Effect::StreamEvent { .. }
             | Effect::CloseStream(_)

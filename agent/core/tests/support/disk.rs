@@ -35,7 +35,10 @@ impl Disk {
                 let bytes = self.files.remove(&from).expect("a file to rename");
                 self.files.insert(to, bytes);
             }
-            CheckpointWrite::Remove { path } => self.files.retain(|file, _| !file.starts_with(&path)),
+            CheckpointWrite::Remove { path } => {
+                self.files.retain(|file, _| !file.starts_with(&path));
+                self.links.retain(|link, _| !link.starts_with(&path));
+            }
             CheckpointWrite::MakeVolume { path } => {
                 self.volumes.entry(path).or_default();
             }
