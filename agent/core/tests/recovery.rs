@@ -11,8 +11,8 @@ use mesos_agent_core::{
 };
 use mesos_proto::v0::executor::event::Type as EventType;
 use mesos_proto::v0::mesos as pb;
-use pb::TaskState;
 use pb::task_status::Reason;
+use pb::{TaskState, TaskStatus};
 use support::{AGENT, Bench, build, events, forwarded, master, names, replied, sends, upid};
 
 /// A new agent on the disk of an older one.
@@ -136,9 +136,16 @@ fn a_task_whose_delivery_was_cut_off_is_dropped() {
     let executor = bench.executor("e1").expect("an executor");
     let ended: Vec<_> = executor
         .terminated_tasks()
-        .map(|task| (task.task_id.value(), task.state()))
+        .map(|task| {
+            (
+                task.task_id.value(),
+                task.state(),
+                task.statuses.last().map(TaskStatus::reason),
+            )
+        })
         .collect();
-    assert_eq!(ended, [("t2", TaskState::TASK_DROPPED)]);
+    let reason = Reason::REASON_SLAVE_RESTARTED;
+    assert_eq!(ended, [("t2", TaskState::TASK_DROPPED, Some(reason))]);
     assert_eq!(executor.launched_tasks().count(), 1);
 }
 

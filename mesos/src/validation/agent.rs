@@ -152,11 +152,8 @@ fn validate_task(
         return Err(unknown_framework("tasks", id, framework));
     }
     // Executors that the agent made for a command are not told to the master, and neither are those that ended.
-    let executor = task.executor_id.as_ref().map(mesos_proto::v0::mesos::ExecutorID::value);
-    if let Some(executor) = executor.filter(|_| task.state() == TaskState::TASK_RUNNING)
-        && !executor.is_empty()
-        && !executors.contains(&(framework, executor))
-    {
+    let executor = task.executor_id.value();
+    if task.state() == TaskState::TASK_RUNNING && !executor.is_empty() && !executors.contains(&(framework, executor)) {
         return Err(AgentError::UnknownExecutor {
             task: id.to_owned(),
             executor: executor.to_owned(),

@@ -2,6 +2,7 @@
 
 mod actors;
 mod agents;
+mod descriptions;
 mod draining;
 mod failover;
 mod frameworks;
@@ -15,6 +16,8 @@ mod operations;
 mod rate_limits;
 mod reconciliation;
 mod removals;
+mod returns;
 mod roles;
+mod states;
 mod strangers;
 mod updates;
