@@ -190,7 +190,8 @@ fn tasks_of_a_removed_framework_are_killed() {
         let framework = scene.harness.master.completed_frameworks().iter().next().expect("kept");
         let task = framework.completed_tasks().iter().next().expect("kept");
         assert_eq!(task.state(), TaskState::TASK_KILLED);
-        let status = task.message().statuses.last().expect("a status");
+        let message = task.message();
+        let status = message.statuses.last().expect("a status");
         assert_eq!(status.reason(), Reason::REASON_FRAMEWORK_REMOVED);
         assert_eq!(status.source(), Source::SOURCE_MASTER);
         assert_eq!(status.message(), "Framework terminated");
