@@ -19,8 +19,8 @@ use crate::framework_info;
 use crate::input::{RequestId, SchedulerCall, StreamId};
 use crate::master::{Master, Phase};
 use crate::model::Connection;
-use crate::offers::filters_of;
 use crate::notify::Notice;
+use crate::offers::filters_of;
 use crate::subscribe::Subscription;
 
 impl Master {

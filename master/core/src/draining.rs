@@ -131,7 +131,9 @@ impl Master {
         let refused = if !self.plans.is_deactivated(id) {
             Some(format!("agent {id} is not deactivated"))
         } else if self.plans.is_draining(id) {
-            Some(format!("agent {id} is still draining; it can be reactivated once it is drained"))
+            Some(format!(
+                "agent {id} is still draining; it can be reactivated once it is drained"
+            ))
         } else {
             None
         };
@@ -162,7 +164,10 @@ impl Master {
                 self.publish(Change::AgentUpdated(id.clone()));
                 Reply::empty(200)
             }
-            None => Reply::text(409, format!("agent {id} is not registered; it returns as an active one")),
+            None => Reply::text(
+                409,
+                format!("agent {id} is not registered; it returns as an active one"),
+            ),
         };
         tracing::info!(agent_id = %id, "agent reactivated");
         self.effects.push(Effect::Reply { request, reply });
@@ -197,7 +202,10 @@ impl Master {
         }
         self.tell_drain(id);
         // Agents with resource providers tell their operations only with their first update.
-        let told_all = self.agents.get(id).is_some_and(|agent| !agent.capabilities.resource_provider);
+        let told_all = self
+            .agents
+            .get(id)
+            .is_some_and(|agent| !agent.capabilities.resource_provider);
         if told_all {
             self.plans.touch(id);
         }

@@ -52,9 +52,14 @@ impl Master {
             "an address leads to an agent that is not there"
         );
         let planned = |id: &AgentId| {
-            self.agents.contains_key(id) || self.recovered_agents.contains_key(id) || self.unreachable_agents.contains(id)
+            self.agents.contains_key(id)
+                || self.recovered_agents.contains_key(id)
+                || self.unreachable_agents.contains(id)
         };
-        require!(self.plans.agents().all(planned), "something is planned for an agent that is not known");
+        require!(
+            self.plans.agents().all(planned),
+            "something is planned for an agent that is not known"
+        );
         require!(
             self.observers.len() == self.agents.len(),
             "observers and agents differ in number"

@@ -125,7 +125,9 @@ impl Master {
         framework_id: &FrameworkId,
         agent_id: &AgentId,
     ) -> Option<(proto::InverseOffer, String)> {
-        self.frameworks.get(framework_id).filter(|framework| framework.is_active())?;
+        self.frameworks
+            .get(framework_id)
+            .filter(|framework| framework.is_active())?;
         let agent = self.agents.get(agent_id).filter(|agent| agent.is_active())?;
         let unavailability = self.machines.unavailability(agent)?.clone();
         let id = OfferId::numbered(&self.id, self.next_offer);
@@ -233,11 +235,16 @@ impl Master {
     /// Whether every inverse offer stands between an active framework and an active agent that will be unavailable.
     pub(crate) fn check_inverse_offers(&self) -> Result<(), String> {
         for (id, offer) in self.inverse_offers.iter() {
-            let framework = self.frameworks.get(&offer.framework_id).is_some_and(Framework::is_active);
+            let framework = self
+                .frameworks
+                .get(&offer.framework_id)
+                .is_some_and(Framework::is_active);
             let agent = self.agents.get(&offer.agent_id).filter(|agent| Agent::is_active(agent));
             let planned = agent.is_some_and(|agent| self.machines.unavailability(agent).is_some());
             if !framework || !planned {
-                return Err(format!("inverse offer {id} has no active framework or no agent to leave"));
+                return Err(format!(
+                    "inverse offer {id} has no active framework or no agent to leave"
+                ));
             }
         }
         Ok(())

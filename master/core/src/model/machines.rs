@@ -46,7 +46,8 @@ impl Machines {
     /// Whether the machine with this host name and address is down.
     #[must_use]
     pub fn is_down(&self, hostname: &str, ip: &str) -> bool {
-        self.at(hostname, ip).is_some_and(|machine| machine.mode() == Mode::DOWN)
+        self.at(hostname, ip)
+            .is_some_and(|machine| machine.mode() == Mode::DOWN)
     }
 
     fn at(&self, hostname: &str, ip: &str) -> Option<&MachineInfo> {
@@ -77,7 +78,9 @@ impl Machines {
 
     pub(crate) fn replace(&mut self, schedule: Schedule, machines: impl IntoIterator<Item = MachineInfo>) {
         self.schedule = schedule;
-        let keyed = machines.into_iter().map(|machine| (MachineKey::from(&*machine.id), machine));
+        let keyed = machines
+            .into_iter()
+            .map(|machine| (MachineKey::from(&*machine.id), machine));
         self.by_key = keyed.collect();
     }
 

@@ -11,8 +11,8 @@ use mesos_proto::v0::mesos::{DrainConfig, DrainState, TaskState};
 use mesos_proto::v0::scheduler::event;
 
 use crate::actors::{
-    MODERN, Scheduler, agent_upid, framework_info, register_agent, register_message, reported_task,
-    reregister_message, update,
+    MODERN, Scheduler, agent_upid, framework_info, register_agent, register_message, reported_task, reregister_message,
+    update,
 };
 use crate::harness::{Harness, Out, config};
 
@@ -20,7 +20,10 @@ pub fn drain_config(grace_seconds: Option<i64>, mark_gone: bool) -> DrainConfig 
     let mut config = DrainConfig::new();
     if let Some(seconds) = grace_seconds {
         let nanoseconds = seconds * 1_000_000_000;
-        config.max_grace_period.mut_or_insert_default().set_nanoseconds(nanoseconds);
+        config
+            .max_grace_period
+            .mut_or_insert_default()
+            .set_nanoseconds(nanoseconds);
     }
     config.set_mark_gone(mark_gone);
     config
@@ -38,7 +41,11 @@ fn status(reply: Option<Reply>) -> u16 {
 }
 
 fn drain_state(harness: &Harness, id: &AgentId) -> Option<DrainState> {
-    harness.master.plans().drain(id).map(mesos_proto::v0::mesos::DrainInfo::state)
+    harness
+        .master
+        .plans()
+        .drain(id)
+        .map(mesos_proto::v0::mesos::DrainInfo::state)
 }
 
 /// What an agent was told to do about a drain.
@@ -61,7 +68,11 @@ fn a_drain_waits_for_the_registry_then_takes_offers_back_and_tells_the_agent() {
     assert_eq!(harness.offers(&scheduler.id).len(), 1);
     harness.clear();
     harness.hold_registry = true;
-    assert_eq!(drain(&mut harness, &id, drain_config(Some(3), false)), None, "not before it is stored");
+    assert_eq!(
+        drain(&mut harness, &id, drain_config(Some(3), false)),
+        None,
+        "not before it is stored"
+    );
     assert!(harness.out.is_empty());
     assert!(harness.agent(&id).is_active());
     harness.store();
@@ -76,7 +87,10 @@ fn a_drain_waits_for_the_registry_then_takes_offers_back_and_tells_the_agent() {
     harness.hold_registry = false;
     harness.clear();
     harness.advance_alive(Duration::from_secs(10), &[&address]);
-    assert!(harness.offers(&scheduler.id).is_empty(), "no offers of a draining agent");
+    assert!(
+        harness.offers(&scheduler.id).is_empty(),
+        "no offers of a draining agent"
+    );
 }
 
 #[test]
@@ -142,18 +156,44 @@ fn wrong_requests_are_refused_each_with_its_reason() {
         .agent_capabilities
         .retain(|capability| capability.type_() != AgentCapability::AGENT_DRAINING);
     harness.receive(&agent_upid(1), message);
-    let old = harness.master.agents().keys().find(|other| **other != id).expect("registered").clone();
+    let old = harness
+        .master
+        .agents()
+        .keys()
+        .find(|other| **other != id)
+        .expect("registered")
+        .clone();
     let nobody = AgentId::new("nobody");
     let asked = |agent_id: &AgentId, config| OperatorCall::DrainAgent {
         agent_id: agent_id.clone(),
         config,
     };
     let rows = [
-        (asked(&nobody, drain_config(None, false)), 400, "no agent nobody is known"),
-        (asked(&id, drain_config(Some(-1), false)), 400, "'max_grace_period' must not be negative"),
-        (asked(&old, drain_config(None, false)), 400, "lacks the capability AGENT_DRAINING"),
-        (OperatorCall::DeactivateAgent(nobody.clone()), 400, "no agent nobody is known"),
-        (OperatorCall::ReactivateAgent(nobody), 400, "agent nobody is not deactivated"),
+        (
+            asked(&nobody, drain_config(None, false)),
+            400,
+            "no agent nobody is known",
+        ),
+        (
+            asked(&id, drain_config(Some(-1), false)),
+            400,
+            "'max_grace_period' must not be negative",
+        ),
+        (
+            asked(&old, drain_config(None, false)),
+            400,
+            "lacks the capability AGENT_DRAINING",
+        ),
+        (
+            OperatorCall::DeactivateAgent(nobody.clone()),
+            400,
+            "no agent nobody is known",
+        ),
+        (
+            OperatorCall::ReactivateAgent(nobody),
+            400,
+            "agent nobody is not deactivated",
+        ),
         (OperatorCall::ReactivateAgent(id.clone()), 400, "is not deactivated"),
     ];
     for (call, expected, text) in rows {
@@ -163,7 +203,11 @@ fn wrong_requests_are_refused_each_with_its_reason() {
     }
     harness.hold_registry = true;
     assert_eq!(harness.operator(OperatorCall::MarkAgentGone(id.clone())), None);
-    assert_eq!(status(drain(&mut harness, &id, drain_config(None, false))), 409, "being marked gone");
+    assert_eq!(
+        status(drain(&mut harness, &id, drain_config(None, false))),
+        409,
+        "being marked gone"
+    );
 }
 
 #[test]
@@ -188,7 +232,11 @@ fn a_deactivated_agent_keeps_its_tasks_and_stays_out_of_offers_when_it_returns()
     let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
     scheduler.launch(&mut harness, &id, &["a"]);
     assert_eq!(status(harness.operator(OperatorCall::DeactivateAgent(id.clone()))), 200);
-    assert_eq!(status(harness.operator(OperatorCall::DeactivateAgent(id.clone()))), 200, "again");
+    assert_eq!(
+        status(harness.operator(OperatorCall::DeactivateAgent(id.clone()))),
+        200,
+        "again"
+    );
     assert!(drains_told(&harness, 0).is_empty());
     harness.exited(&address);
     let mut back = reregister_message(&id);
@@ -279,13 +327,19 @@ fn another_master_knows_who_is_drained_and_who_is_deactivated() {
     assert_eq!(drains_told(&next, 1), [drain_config(Some(9), true)]);
     assert_eq!(drain_state(&next, &draining), Some(DrainState::DRAINING));
     assert!(drains_told(&next, 2).is_empty());
-    next.receive(&agent_upid(1), update(&scheduler.id, &draining, "a", TaskState::TASK_KILLED, 3));
+    next.receive(
+        &agent_upid(1),
+        update(&scheduler.id, &draining, "a", TaskState::TASK_KILLED, 3),
+    );
     let again = Scheduler::subscribe(&mut next, {
         let mut info = scheduler.info.clone();
         info.id = Some(scheduler.id.to_proto()).into();
         info
     });
-    next.receive(&agent_upid(1), update(&scheduler.id, &draining, "a", TaskState::TASK_KILLED, 3));
+    next.receive(
+        &agent_upid(1),
+        update(&scheduler.id, &draining, "a", TaskState::TASK_KILLED, 3),
+    );
     again.acknowledge(&mut next, &draining, "a", crate::actors::uuid(3));
     assert!(next.master.gone_agents().contains(&draining), "drained, then gone");
 }

@@ -73,7 +73,9 @@ fn status(harness: &Harness) -> String {
 
 fn inverse_offers(harness: &Harness, scheduler: &Scheduler) -> Vec<InverseOffer> {
     let events = harness.events_on(&scheduler.stream);
-    let asked = events.into_iter().flat_map(|event| event.inverse_offers.inverse_offers.clone());
+    let asked = events
+        .into_iter()
+        .flat_map(|event| event.inverse_offers.inverse_offers.clone());
     asked.collect()
 }
 
@@ -82,11 +84,17 @@ fn answer(harness: &mut Harness, scheduler: &Scheduler, kind: Type, offer: &Inve
     if kind == Type::ACCEPT_INVERSE_OFFERS {
         let accept = call.accept_inverse_offers.mut_or_insert_default();
         accept.inverse_offer_ids = vec![(*offer.id).clone()];
-        accept.filters.mut_or_insert_default().set_refuse_seconds(refuse_seconds);
+        accept
+            .filters
+            .mut_or_insert_default()
+            .set_refuse_seconds(refuse_seconds);
     } else {
         let decline = call.decline_inverse_offers.mut_or_insert_default();
         decline.inverse_offer_ids = vec![(*offer.id).clone()];
-        decline.filters.mut_or_insert_default().set_refuse_seconds(refuse_seconds);
+        decline
+            .filters
+            .mut_or_insert_default()
+            .set_refuse_seconds(refuse_seconds);
     }
     scheduler.send(harness, call);
 }
@@ -100,15 +108,25 @@ fn each_rule_for_schedules_and_machines_has_its_own_text() {
     let mut negative = Schedule::new();
     let mut window = Window::new();
     window.machine_ids = machines(&["m2"]);
-    let duration = window.unavailability.mut_or_insert_default().duration.mut_or_insert_default();
+    let duration = window
+        .unavailability
+        .mut_or_insert_default()
+        .duration
+        .mut_or_insert_default();
     duration.set_nanoseconds(-1);
     negative.windows.push(window);
     let negative = OperatorCall::Maintenance(MaintenanceChange::Schedule(Box::new(negative)));
     let rows = [
-        (schedule(&[(&["m2"], 1), (&[], 1)]), "window 1 of the schedule names no machines"),
+        (
+            schedule(&[(&["m2"], 1), (&[], 1)]),
+            "window 1 of the schedule names no machines",
+        ),
         (negative, "-1 nanoseconds"),
         (schedule(&[(&["m2", ""], 1)]), "must have a 'hostname' or an 'ip'"),
-        (schedule(&[(&["m2", "m1/10.0.0.256"], 1)]), "'10.0.0.256' is no IPv4 address"),
+        (
+            schedule(&[(&["m2", "m1/10.0.0.256"], 1)]),
+            "'10.0.0.256' is no IPv4 address",
+        ),
         (schedule(&[(&["m2"], 1), (&["M2"], 2)]), "machine M2 is named twice"),
         (schedule(&[(&["m1"], 1)]), "machine m2 is down and cannot be taken out"),
         (schedule(&[]), "machine m2 is down and cannot be taken out"),
@@ -117,7 +135,10 @@ fn each_rule_for_schedules_and_machines_has_its_own_text() {
         (start(&["m1/10.0.0.1", "m1/10.0.0.1"]), "is named twice"),
         (start(&["m1"]), "machine m1 is not part of the maintenance schedule"),
         (start(&["m2"]), "machine m2 is DOWN and cannot be brought down"),
-        (stop(&["m1/10.0.0.1"]), "machine m1/10.0.0.1 is DRAINING and cannot be brought up"),
+        (
+            stop(&["m1/10.0.0.1"]),
+            "machine m1/10.0.0.1 is DRAINING and cannot be brought up",
+        ),
         (stop(&["m3"]), "machine m3 is not part of the maintenance schedule"),
     ];
     let before = harness.registrar.registry();
@@ -140,7 +161,11 @@ fn changes_are_answered_in_their_order_when_the_registry_has_them() {
     let mut harness = Harness::new();
     harness.hold_registry = true;
     assert_eq!(harness.operator(schedule(&[(&["m1"], 5)])), None);
-    assert_eq!(harness.operator(start(&["m1"])), None, "checked against what the first one makes");
+    assert_eq!(
+        harness.operator(start(&["m1"])),
+        None,
+        "checked against what the first one makes"
+    );
     assert_eq!(harness.operator(stop(&["m1"])), None);
     assert_eq!(status(&harness), " | ");
     let mut seen = Vec::new();
@@ -149,7 +174,10 @@ fn changes_are_answered_in_their_order_when_the_registry_has_them() {
         seen.push(status(&harness));
     }
     assert_eq!(seen, ["m1 | ", " | m1", " | "]);
-    let replies = harness.out.iter().filter(|out| matches!(out, Out::Reply(_, reply) if reply.status == 200));
+    let replies = harness
+        .out
+        .iter()
+        .filter(|out| matches!(out, Out::Reply(_, reply) if reply.status == 200));
     assert_eq!(replies.count(), 3);
 }
 
@@ -166,7 +194,11 @@ fn offers_tell_the_unavailability_and_are_made_anew_when_it_changes() {
         let offers = harness.offers(&scheduler.id);
         let offer = &harness.master.offers()[&offers[0]];
         assert_eq!(*offer.agent_id(), id);
-        offer.message().unavailability.as_ref().map(|planned| planned.start.nanoseconds())
+        offer
+            .message()
+            .unavailability
+            .as_ref()
+            .map(|planned| planned.start.nanoseconds())
     };
     assert_eq!(start_of(&harness), Some(77));
     done(&mut harness, schedule(&[]));
@@ -251,7 +283,9 @@ fn inverse_offers_are_withdrawn_with_their_reason() {
 
     let mut harness = Harness::new();
     let (_, _, scheduler) = open(&mut harness);
-    harness.step(mesos_master_core::Input::SchedulerStreamClosed(scheduler.stream.clone()));
+    harness.step(mesos_master_core::Input::SchedulerStreamClosed(
+        scheduler.stream.clone(),
+    ));
     assert_eq!(harness.master.inverse_offers().iter().count(), 0);
 }
 
@@ -305,7 +339,10 @@ fn a_machine_that_goes_down_takes_its_agents_with_it_until_it_is_up() {
     done(&mut harness, stop(&[FIRST]));
     harness.clear();
     harness.receive(&address, register_message());
-    assert_eq!(harness.names_to(&address), ["PingSlaveMessage", "SlaveRegisteredMessage"]);
+    assert_eq!(
+        harness.names_to(&address),
+        ["PingSlaveMessage", "SlaveRegisteredMessage"]
+    );
     assert!(harness.master.machines().is_empty());
 }
 
@@ -329,9 +366,15 @@ fn agents_on_scheduled_machines_are_not_drained() {
     let (_, agent_id) = register_agent(&mut harness, 0);
     done(&mut harness, schedule(&[(&[FIRST], 77)]));
     let config = drain_config(None, false);
-    let reply = harness.operator(OperatorCall::DrainAgent { agent_id, config }).expect("answered");
+    let reply = harness
+        .operator(OperatorCall::DrainAgent { agent_id, config })
+        .expect("answered");
     assert_eq!(reply.status, 400);
-    assert!(reply.body.contains(FIRST) && reply.body.contains("maintenance schedule"), "{}", reply.body);
+    assert!(
+        reply.body.contains(FIRST) && reply.body.contains("maintenance schedule"),
+        "{}",
+        reply.body
+    );
 }
 
 #[test]
@@ -346,5 +389,9 @@ fn another_master_keeps_the_schedule_and_who_is_down() {
     let planned = next.master.machines().unavailability(next.agent(&id)).expect("planned");
     assert_eq!(planned.start.nanoseconds(), 77);
     let scheduler = Scheduler::subscribe(&mut next, framework_info(MODERN));
-    assert_eq!(inverse_offers(&next, &scheduler).len(), 1, "offered resources count as held");
+    assert_eq!(
+        inverse_offers(&next, &scheduler).len(),
+        1,
+        "offered resources count as held"
+    );
 }
