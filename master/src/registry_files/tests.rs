@@ -1,3 +1,5 @@
+//! The registry on a disk: kept over restarts, whole or not at all, whatever dies in between.
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
