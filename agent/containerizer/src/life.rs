@@ -86,6 +86,7 @@ async fn start(
     let request = Arc::new(request);
     let prepared = {
         let (inner, container_id, request) = (Arc::clone(inner), container_id.clone(), Arc::clone(&request));
+        let _turn = inner.turn_to_change(&container_id).await;
         blocking(move || prepare(&inner, &container_id, &request)).await?
     };
     let user = prepared.user.clone();

@@ -14,7 +14,7 @@ use mesos_proto::v0::mesos::network_info::IPAddress;
 use mesos_proto::v0::mesos::{ContainerStatus, NetworkInfo, Resource, ResourceStatistics};
 use nix::sys::signal::Signal;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::checkpoint;
@@ -152,6 +152,7 @@ impl Inner {
             resources: request.resources.clone(),
             limits: request.limits.clone(),
             root: None,
+            changing: Arc::default(),
             destroy,
             done,
         };
@@ -198,6 +199,13 @@ impl Inner {
         for end in ends {
             told(end).await;
         }
+    }
+
+    /// Waits for the turn to change the sandbox of the outermost container around one: turns come in the order of the
+    /// calls. `None`: there is no such container.
+    pub async fn turn_to_change(&self, container_id: &ContainerId) -> Option<OwnedMutexGuard<()>> {
+        let changing = self.registry().changing(container_id)?;
+        Some(changing.lock_owned().await)
     }
 
     fn usage(&self, container_id: &ContainerId) -> Result<ResourceStatistics, ContainerizerError> {
@@ -379,7 +387,10 @@ impl Containerizer for MesosContainerizer {
         limits: BTreeMap<String, f64>,
     ) -> ContainerizerFuture<Result<(), ContainerizerError>> {
         let inner = Arc::clone(&self.inner);
-        self.start(blocking(move || inner.update(&container_id, &resources, &limits)))
+        self.start(async move {
+            let _turn = inner.turn_to_change(&container_id).await;
+            blocking(move || inner.update(&container_id, &resources, &limits)).await
+        })
     }
 
     fn usage(&self, container_id: ContainerId) -> ContainerizerFuture<Result<ResourceStatistics, ContainerizerError>> {

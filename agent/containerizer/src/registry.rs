@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mesos::ids::ContainerId;
 use mesos_proto::v0::mesos::Resource;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::process_tree::TreeRoot;
 use crate::termination::Termination;
@@ -26,6 +27,9 @@ pub(crate) struct Live {
     pub limits: BTreeMap<String, f64>,
     /// Its init, once that exists.
     pub root: Option<TreeRoot>,
+    /// Held while the sandbox changes: by an update of the outermost container, and by the preparing of those inside it,
+    /// which may share folders that the update brings.
+    pub changing: Arc<Mutex<()>>,
     /// Set to end the container.
     pub destroy: watch::Sender<bool>,
     /// Filled when the container has ended.
@@ -70,6 +74,12 @@ impl Registry {
             .rev()
             .find(|(ended, _)| ended == container_id)
             .map(|(_, termination)| termination)
+    }
+
+    /// The lock on the sandbox of the outermost container around this one, or of itself.
+    pub fn changing(&self, container_id: &ContainerId) -> Option<Arc<Mutex<()>>> {
+        let root = self.live.get(container_id.root())?;
+        Some(Arc::clone(&root.changing))
     }
 
     /// The containers that run directly in another one.

@@ -7,7 +7,7 @@ use mesos_tests_conformance::{Python, PythonError};
 use super::{cluster, file};
 
 /// The Python with pymesos; nothing, after telling why, when the package registry cannot be reached.
-fn pymesos() -> Option<Python> {
+pub fn pymesos() -> Option<Python> {
     match Python::with_pymesos(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("python")) {
         Ok(python) => Some(python),
         Err(PythonError::Unreachable(reason)) => {

@@ -114,7 +114,8 @@ fn programs_refuse_what_they_cannot_do_with_a_sentence() {
         ),
         (&["agent", "--mastre=127.0.0.1:5050"], "master"),
         (&["master", "--agent_ping_timeout=15"], "agent_ping_timeout"),
-        (&["default-executor"], "not supported"),
+        (&["docker-executor"], "not supported"),
+        (&["default-executor", "--frobnicate"], "frobnicate"),
         (&["frobnicate"], "frobnicate"),
     ];
     for (arguments, named) in table {

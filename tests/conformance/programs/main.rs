@@ -5,6 +5,7 @@ mod clients;
 mod endings;
 mod life;
 mod partition;
+mod pods;
 mod restart;
 mod tasks;
 mod thin;

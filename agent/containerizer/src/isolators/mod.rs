@@ -285,7 +285,10 @@ mod tests {
             names("posix/disk,disk/du"),
             Err("isolator 'disk/du' is named twice".to_owned())
         );
-        assert_eq!(names("posix/disk"), Ok(vec!["filesystem/posix", "volume/sandbox_path", "disk/du"]));
+        assert_eq!(
+            names("posix/disk"),
+            Ok(vec!["filesystem/posix", "volume/sandbox_path", "disk/du"])
+        );
         assert!(create(settings("posix/rlimits")).expect("known").rlimits);
     }
 
