@@ -1,30 +1,46 @@
 //! `filesystem/posix`: containers share the host's file system; persistent volumes appear in the sandbox as links.
+//!
+//! Making and removing the folders of volumes is the agent's affair. A folder that is missing, an unmounted disk say,
+//! fails the container: making it here would hide that data is gone.
+//!
+//! Source: shared facts, `disk_layout.md` section 2 (folders of volumes).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesos::ids::ContainerId;
-use mesos_proto::v0::mesos::resource::disk_info::source::Type as SourceType;
-use mesos_proto::v0::mesos::{Resource, container_info::Type as ContainerType};
+use mesos::resources::Resource;
+use mesos_proto::v0::mesos::container_info::Type as ContainerType;
+use mesos_proto::v0::mesos::volume::Mode;
 
 use super::volume_sandbox_path::is_sandbox_path;
 use super::{Isolated, Isolator, IsolatorError};
+
+const NAME: &str = "filesystem/posix";
+
+/// Links of one container to the folders of its volumes.
+type Links = BTreeMap<PathBuf, PathBuf>;
 
 /// Links persistent volumes into sandboxes.
 #[derive(Debug)]
 pub struct FilesystemPosix {
     work_dir: PathBuf,
-    links: Mutex<BTreeSet<(ContainerId, PathBuf)>>,
+    links: Mutex<BTreeMap<ContainerId, Links>>,
 }
 
 /// One persistent volume of a container.
 struct Volume {
     link: PathBuf,
     target: PathBuf,
+    mode: Mode,
+}
+
+fn unsupported(what: String) -> IsolatorError {
+    IsolatorError::Unsupported { isolator: NAME, what }
 }
 
 impl FilesystemPosix {
@@ -37,47 +53,35 @@ impl FilesystemPosix {
         }
     }
 
-    fn volume(&self, sandbox: &Path, resource: &Resource) -> Result<Option<Volume>, IsolatorError> {
-        let disk = resource.disk.get_or_default();
+    fn links(&self) -> MutexGuard<'_, BTreeMap<ContainerId, Links>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn volume(
+        &self,
+        sandbox: &Path,
+        message: &mesos_proto::v0::mesos::Resource,
+    ) -> Result<Option<Volume>, IsolatorError> {
+        let disk = message.disk.get_or_default();
         if disk.persistence.is_none() || disk.volume.is_none() {
             return Ok(None);
         }
         let container_path = Path::new(disk.volume.container_path());
         let mut parts = container_path.components();
         if container_path.as_os_str().is_empty() || !parts.all(|part| matches!(part, Component::Normal(_))) {
-            let what = format!(
-                "the container path '{}' of a persistent volume",
-                container_path.display()
-            );
-            return Err(IsolatorError::Unsupported {
-                isolator: "filesystem/posix",
-                what,
-            });
+            let path = container_path.display();
+            return Err(unsupported(format!(
+                "the container path '{path}' of a persistent volume"
+            )));
         }
-        // '/' in a role would read as folders.
-        let role = resource
-            .reservations
-            .last()
-            .map_or_else(|| resource.role(), |last| last.role())
-            .replace('/', " ");
-        let id = disk.persistence.id();
-        let source = disk.source.get_or_default();
-        let below = |root: &Path| root.join("volumes/roles").join(&role).join(id);
-        let target = match (disk.source.is_some(), source.type_()) {
-            (false, _) => below(&self.work_dir),
-            (true, SourceType::PATH) => below(&self.work_dir.join(source.path.root())),
-            (true, SourceType::MOUNT) => self.work_dir.join(source.mount.root()),
-            (true, other) => {
-                let what = format!("persistent volumes on disks of type {other:?}");
-                return Err(IsolatorError::Unsupported {
-                    isolator: "filesystem/posix",
-                    what,
-                });
-            }
-        };
+        let resource = Resource::from_protobuf(message).map_err(|error| unsupported(error.to_string()))?;
+        let folder = resource
+            .volume_folder(&self.work_dir)
+            .map_err(|error| unsupported(error.to_string()))?;
         Ok(Some(Volume {
             link: sandbox.join(container_path),
-            target,
+            target: folder.path,
+            mode: disk.volume.mode(),
         }))
     }
 
@@ -86,28 +90,45 @@ impl FilesystemPosix {
             // Persistent volumes stand in the outermost sandbox, whose executor hands them on as SANDBOX_PATH volumes.
             return Ok(());
         }
-        let mut wanted = BTreeSet::new();
+        let mut wanted = Links::new();
         for resource in container.resources {
             let Some(volume) = self.volume(container.sandbox, resource)? else {
                 continue;
             };
-            link(&volume).map_err(|source| IsolatorError::Volume {
-                path: volume.link.clone(),
-                source,
-            })?;
-            wanted.insert((container.container_id.clone(), volume.link));
-        }
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = |known: &&(ContainerId, PathBuf)| known.0 == *container.container_id && !wanted.contains(*known);
-        let gone: Vec<_> = links.iter().filter(gone).cloned().collect();
-        for known in gone {
-            if let Err(error) = fs::remove_file(&known.1) {
-                tracing::warn!(path = %known.1.display(), %error, "link of a removed volume stays");
+            let known = self.links().get(container.container_id).cloned().unwrap_or_default();
+            if known.get(&volume.link) != Some(&volume.target) {
+                let linked = self.give_to_container(&volume, container).and_then(|()| link(&volume));
+                linked.map_err(|source| IsolatorError::Volume {
+                    path: volume.link.clone(),
+                    source,
+                })?;
             }
-            links.remove(&known);
+            wanted.insert(volume.link, volume.target);
         }
-        links.extend(wanted);
+        let known = self.links().insert(container.container_id.clone(), wanted.clone());
+        let gone = known.unwrap_or_default().into_keys();
+        for path in gone.filter(|path| !wanted.contains_key(path)) {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "link of a removed volume stays");
+            }
+        }
         Ok(())
+    }
+
+    /// Makes the owner of the sandbox the owner of the volume. One that other containers use keeps its owner.
+    fn give_to_container(&self, volume: &Volume, container: Isolated<'_>) -> io::Result<()> {
+        let sandbox = fs::metadata(container.sandbox)?;
+        let folder = fs::metadata(&volume.target)?;
+        // Root reaches everything as it is.
+        let owned = sandbox.uid() == 0 || (folder.uid(), folder.gid()) == (sandbox.uid(), sandbox.gid());
+        let in_use = self
+            .links()
+            .iter()
+            .any(|(owner, links)| owner != container.container_id && links.values().any(|used| *used == volume.target));
+        if owned || in_use {
+            return Ok(());
+        }
+        chown(&volume.target, Some(sandbox.uid()), Some(sandbox.gid()))
     }
 }
 
@@ -115,7 +136,9 @@ fn link(volume: &Volume) -> io::Result<()> {
     if fs::read_link(&volume.link).is_ok_and(|target| target == volume.target) {
         return Ok(());
     }
-    fs::create_dir_all(&volume.target)?;
+    if volume.mode == Mode::RO {
+        tracing::warn!(path = %volume.link.display(), "a link cannot keep a container from writing to a volume");
+    }
     if let Some(folder) = volume.link.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -124,18 +147,19 @@ fn link(volume: &Volume) -> io::Result<()> {
 
 impl Isolator for FilesystemPosix {
     fn name(&self) -> &'static str {
-        "filesystem/posix"
+        NAME
     }
 
     fn recover(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
-        self.link_volumes(container)
+        // The container runs and has its links; whatever is wrong with them now is no reason to give it up.
+        self.link_volumes(container).or_else(|error| {
+            tracing::warn!(container_id = %container.container_id, %error, "volumes of a recovered container");
+            Ok(())
+        })
     }
 
     fn prepare(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
-        let refuse = |what: &str| IsolatorError::Unsupported {
-            isolator: self.name(),
-            what: what.to_owned(),
-        };
+        let refuse = |what: &str| unsupported(what.to_owned());
         if let Some(info) = container.container_info {
             if info.type_() != ContainerType::MESOS {
                 return Err(refuse("containers of another type than MESOS"));
@@ -156,9 +180,158 @@ impl Isolator for FilesystemPosix {
 
     fn cleanup(&self, container_id: &ContainerId) {
         // The links go with the sandbox; only the memory of them goes here.
-        self.links
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|(owner, _)| owner != container_id);
+        self.links().remove(container_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesos_proto::v0::mesos as pb;
+
+    use super::*;
+
+    struct Bench {
+        folder: tempfile::TempDir,
+        isolator: FilesystemPosix,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let isolator = FilesystemPosix::new(&folder.path().join("work"));
+            Self { folder, isolator }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        /// The folder of a volume on the root disk, made.
+        fn made(&self, id: &str) -> PathBuf {
+            let path = self.path("work/volumes/roles/eng dev").join(id);
+            fs::create_dir_all(&path).expect("made");
+            path
+        }
+
+        fn update(&self, container: &str, volumes: &[pb::Resource]) -> Result<(), IsolatorError> {
+            let sandbox = self.path(container);
+            fs::create_dir_all(&sandbox).expect("made");
+            self.isolator.update(Isolated {
+                container_id: &ContainerId::new(container),
+                sandbox: &sandbox,
+                parent_sandbox: None,
+                resources: volumes,
+                limits: &BTreeMap::new(),
+                container_info: None,
+            })
+        }
+    }
+
+    fn volume(id: &str, container_path: &str, source: &str) -> pb::Resource {
+        let text = format!(
+            r#"{{"name":"disk","type":"SCALAR","scalar":{{"value":64}},
+            "reservations":[{{"type":"DYNAMIC","role":"eng/dev"}}],
+            "disk":{{{source}"persistence":{{"id":"{id}"}},
+            "volume":{{"container_path":"{container_path}","mode":"RW"}}}}}}"#
+        );
+        mesos::json::from_str(&text).expect("a resource")
+    }
+
+    #[test]
+    fn volumes_come_and_go_with_the_tasks_of_a_container() {
+        let bench = Bench::new();
+        let (one, two) = (bench.made("one"), bench.made("two"));
+        bench.update("c", &[volume("one", "data", "")]).expect("linked");
+        assert_eq!(fs::read_link(bench.path("c/data")).expect("a link"), one);
+        fs::write(bench.path("c/data/file"), b"kept").expect("written");
+        bench
+            .update("c", &[volume("one", "data", ""), volume("two", "deep/er", "")])
+            .expect("linked");
+        assert_eq!(fs::read_link(bench.path("c/deep/er")).expect("a link"), two);
+        bench.update("c", &[volume("two", "deep/er", "")]).expect("linked");
+        assert!(
+            fs::symlink_metadata(bench.path("c/data")).is_err(),
+            "its task has ended"
+        );
+        assert_eq!(fs::read(one.join("file")).expect("the data stays"), b"kept");
+    }
+
+    #[test]
+    fn disks_of_their_own_are_linked_at_their_roots() {
+        let bench = Bench::new();
+        let (mount, path) = (bench.path("mnt"), bench.path("data"));
+        fs::create_dir_all(&mount).expect("made");
+        fs::create_dir_all(path.join("volumes/roles/eng dev/v")).expect("made");
+        let source = |kind: &str, root: &Path| {
+            let lower = kind.to_lowercase();
+            let root = root.display();
+            format!(r#""source":{{"type":"{kind}","{lower}":{{"root":"{root}"}}}},"#)
+        };
+        let volumes = [
+            volume("m", "m", &source("MOUNT", &mount)),
+            volume("v", "p", &source("PATH", &path)),
+        ];
+        bench.update("c", &volumes).expect("linked");
+        assert_eq!(fs::read_link(bench.path("c/m")).expect("a link"), mount);
+        let expected = path.join("volumes/roles/eng dev/v");
+        assert_eq!(fs::read_link(bench.path("c/p")).expect("a link"), expected);
+    }
+
+    #[test]
+    fn a_shared_volume_is_linked_into_every_sandbox() {
+        let bench = Bench::new();
+        let folder = bench.made("s");
+        for container in ["a", "b"] {
+            bench.update(container, &[volume("s", "shared", "")]).expect("linked");
+        }
+        fs::write(bench.path("a/shared/file"), b"seen").expect("written");
+        assert_eq!(fs::read(bench.path("b/shared/file")).expect("there"), b"seen");
+        bench.isolator.cleanup(&ContainerId::new("a"));
+        assert!(folder.join("file").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_linked_says_why() {
+        let bench = Bench::new();
+        bench.made("v");
+        fs::create_dir_all(bench.path("taken/data")).expect("made");
+        for (container, volume, reason) in [
+            ("c", volume("v", "/absolute", ""), "container path '/absolute'"),
+            ("c", volume("v", "../up", ""), "container path '../up'"),
+            ("c", volume("v", "", ""), "container path ''"),
+            ("c", volume("missing", "data", ""), "failed to link a volume"),
+            ("taken", volume("v", "data", ""), "failed to link a volume"),
+            (
+                "c",
+                volume("r", "data", r#""source":{"type":"RAW"},"#),
+                "disk of type RAW",
+            ),
+        ] {
+            let error = bench.update(container, &[volume]).expect_err("refused").to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        let missing = bench.path("work/volumes/roles/eng dev/missing");
+        assert!(!missing.exists(), "making it would hide that data is gone");
+    }
+
+    #[test]
+    fn the_owner_of_the_sandbox_gets_the_volume_unless_others_use_it() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: only root gives files away");
+            return;
+        }
+        let bench = Bench::new();
+        let folder = bench.made("v");
+        for (container, user) in [("a", 4711), ("b", 4712)] {
+            fs::create_dir_all(bench.path(container)).expect("made");
+            chown(bench.path(container), Some(user), Some(user)).expect("given");
+            bench.update(container, &[volume("v", "data", "")]).expect("linked");
+        }
+        let owner = || fs::metadata(&folder).expect("there").uid();
+        assert_eq!(owner(), 4711);
+        bench.isolator.cleanup(&ContainerId::new("a"));
+        bench.isolator.cleanup(&ContainerId::new("b"));
+        bench.update("b", &[volume("v", "data", "")]).expect("linked");
+        assert_eq!(owner(), 4712);
     }
 }
