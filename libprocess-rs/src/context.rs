@@ -144,7 +144,7 @@ impl<P: Process> Context<P> {
             }
             self.known_receivers.remove(to);
         }
-        let Some(mailbox) = self.node.registry().get(to.id()) else {
+        let Some(mailbox) = self.node.registry().receiver(to.id()) else {
             return;
         };
         let last_resolved = mailbox.resolve_name(name);

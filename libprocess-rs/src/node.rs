@@ -185,6 +185,18 @@ impl Node {
         *number
     }
 
+    /// Lets a process receive messages at a further id of the node, until the process ends or [`Node::remove_alias`]. Far
+    /// cheaper than a process that only passes on what it gets. A process of that id goes before, and has to itself
+    /// requests, exits and its place in lists.
+    pub fn add_alias<P: Process>(&self, id: &str, process: &ProcessRef<P>) {
+        self.0.registry.add_alias(id, process.mailbox());
+    }
+
+    /// Ends what [`Node::add_alias`] began.
+    pub fn remove_alias(&self, id: &str) {
+        self.0.registry.remove_alias(id);
+    }
+
     /// Names the process that gets requests whose path names no process.
     pub fn set_delegate(&self, id: &str) {
         self.0.registry.set_delegate(id);
@@ -257,7 +269,7 @@ impl Node {
     pub fn deliver_message(&self, id: &str, from: &Upid, name: &str, body: Bytes) -> bool {
         self.0
             .registry
-            .get(id)
+            .receiver(id)
             .is_some_and(|mailbox| mailbox.push_named(from, name, body))
     }
 

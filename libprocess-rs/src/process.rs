@@ -8,7 +8,7 @@ use libprocess_types::Upid;
 use thiserror::Error;
 
 use crate::context::Context;
-use crate::mailbox::{Envelope, Mailbox, Message};
+use crate::mailbox::{Envelope, Mailbox, MailboxHandle, Message};
 
 /// An actor with an address. Its methods run one at a time, in the order in which events arrived, on one thread.
 ///
@@ -61,6 +61,10 @@ pub struct ProcessRef<P: Process> {
 impl<P: Process> ProcessRef<P> {
     pub(crate) fn new(mailbox: Arc<Mailbox<P>>) -> Self {
         Self { mailbox }
+    }
+
+    pub(crate) fn mailbox(&self) -> MailboxHandle {
+        Arc::clone(&self.mailbox) as MailboxHandle
     }
 
     /// The address of the process.

@@ -113,6 +113,8 @@ impl std::fmt::Debug for RouteTarget {
 #[derive(Default)]
 pub(crate) struct Registry {
     processes: RwLock<HashMap<Arc<str>, MailboxHandle>>,
+    /// Further ids at which processes receive messages.
+    aliases: RwLock<HashMap<Box<str>, MailboxHandle>>,
     delegate: RwLock<Option<Arc<str>>>,
 }
 
@@ -139,10 +141,31 @@ impl Registry {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
+        self.aliases
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, mailbox| mailbox.core().pid().id() != id);
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<MailboxHandle> {
         self.read().get(id).cloned()
+    }
+
+    /// Who gets messages for this id: the process of that name, or one that receives there too.
+    pub(crate) fn receiver(&self, id: &str) -> Option<MailboxHandle> {
+        let aliases = || self.aliases.read().unwrap_or_else(PoisonError::into_inner);
+        self.get(id).or_else(|| aliases().get(id).cloned())
+    }
+
+    /// Lets a process receive at a further id, also if another one did before.
+    pub(crate) fn add_alias(&self, id: &str, mailbox: MailboxHandle) {
+        let mut aliases = self.aliases.write().unwrap_or_else(PoisonError::into_inner);
+        aliases.insert(id.into(), mailbox);
+    }
+
+    pub(crate) fn remove_alias(&self, id: &str) {
+        let mut aliases = self.aliases.write().unwrap_or_else(PoisonError::into_inner);
+        aliases.remove(id);
     }
 
     /// All processes in the order of their ids.

@@ -4,7 +4,6 @@
 
 mod http;
 mod metrics;
-mod observer;
 mod process;
 mod program;
 mod registry;

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libprocess::http::media::{MediaType, plain};
-use libprocess::{Context, Process, ProcessId, ProcessRef, Request, Responder, Response, TimerId, Upid};
-use mesos::Message;
+use libprocess::{Context, Process, Request, Responder, Response, TimerId, Upid};
+use mesos::{Message, WireMessage};
 use mesos_master_core::{
-    Effect, Input, Master, MasterTimer, ObserverId, OperatorCall, OperatorRequest, Reply, RequestId, SchedulerCall,
+    Effect, Input, Master, MasterTimer, OperatorCall, OperatorRequest, Reply, RequestId, Reregistration, SchedulerCall,
     Sender, StreamId,
 };
 use mesos_node::EventStream;
 use mesos_node::files::FilesHandle;
+use mesos_proto::internal::wire::messages::ReregisterSlaveMessage;
 use tokio::sync::watch;
 
 use crate::http;
@@ -23,7 +24,6 @@ use crate::http::operator::subscribers::{HEARTBEAT_SECONDS, Subscribers};
 use crate::http::render::{Identity, View};
 use crate::http::scheduler::ParsedCall;
 use crate::metrics;
-use crate::observer::Observer;
 use crate::registry::RegistryKeeper;
 
 /// A request that waits for the core's answer.
@@ -40,7 +40,6 @@ pub struct MasterProcess {
     request_next: u64,
     streams: BTreeMap<StreamId, EventStream>,
     timers: BTreeMap<MasterTimer, TimerId>,
-    observers: BTreeMap<ObserverId, ProcessRef<Observer>>,
     failure: watch::Sender<Option<String>>,
     identity: Identity,
     files: FilesHandle,
@@ -65,7 +64,6 @@ impl MasterProcess {
             request_next: 0,
             streams: BTreeMap::new(),
             timers: BTreeMap::new(),
-            observers: BTreeMap::new(),
             failure,
             identity,
             files,
@@ -105,12 +103,8 @@ impl MasterProcess {
         match effect {
             Effect::Send { sender, to, message } => self.send(sender, &to, &message, context),
             Effect::Link(to) => context.link(&to),
-            Effect::StartObserver(id) => self.start_observer(id, context),
-            Effect::StopObserver(id) => {
-                if let Some(observer) = self.observers.remove(&id) {
-                    observer.terminate();
-                }
-            }
+            Effect::StartObserver(id) => context.node().add_alias(&id.to_string(), &context.me()),
+            Effect::StopObserver(id) => context.node().remove_alias(&id.to_string()),
             Effect::OpenStream { request, stream } => self.open_stream(request, stream, context),
             Effect::StreamEvent { stream, event } => self.write_event(&stream, &event, inputs),
             Effect::CloseStream(stream) => drop(self.streams.remove(&stream)),
@@ -136,20 +130,10 @@ impl MasterProcess {
         match sender {
             Sender::Master => context.send(to, message.name(), body),
             Sender::Observer(id) => {
-                if let Some(observer) = self.observers.get(&id) {
-                    let (to, name) = (to.clone(), message.name());
-                    observer.dispatch(move |_, context| context.send(&to, name, body));
-                }
+                let node = context.node();
+                node.send(&node.pid(&id.to_string()), to, message.name(), body);
             }
         }
-    }
-
-    fn start_observer(&mut self, id: ObserverId, context: &mut Context<Self>) {
-        let master = context.me();
-        let observer = context
-            .node()
-            .spawn(ProcessId::Exact(&id.to_string()), move || Observer::new(master));
-        self.observers.insert(id, observer);
     }
 
     fn open_stream(&mut self, request: RequestId, stream: StreamId, context: &mut Context<Self>) {
@@ -291,6 +275,21 @@ impl MasterProcess {
     }
 }
 
+impl MasterProcess {
+    /// The one message that is as large as what runs on an agent: its tasks are not parsed.
+    fn agent_returned(&mut self, from: Upid, body: &[u8], context: &mut Context<Self>) {
+        match Reregistration::decode(body) {
+            Ok(report) => {
+                let report = Box::new(report);
+                self.apply(Input::AgentReturned { from, report }, context);
+            }
+            Err(error) => {
+                tracing::warn!(upid = %from, error = %error, "registration does not parse; dropped");
+            }
+        }
+    }
+}
+
 impl Process for MasterProcess {
     fn initialize(&mut self, context: &mut Context<Self>) {
         http::install(context);
@@ -303,6 +302,9 @@ impl Process for MasterProcess {
     }
 
     fn message(&mut self, from: Upid, name: &str, body: Bytes, context: &mut Context<Self>) {
+        if name == ReregisterSlaveMessage::WIRE_NAME {
+            return self.agent_returned(from, &body, context);
+        }
         match Message::decode(name, &body) {
             Some(Ok(message)) => self.apply(Input::Message { from, message }, context),
             Some(Err(error)) => tracing::warn!(upid = %from, name, %error, "message does not parse; dropped"),
@@ -311,9 +313,6 @@ impl Process for MasterProcess {
     }
 
     fn finalize(&mut self, context: &mut Context<Self>) {
-        for observer in self.observers.values() {
-            observer.terminate();
-        }
         context.node().metrics().remove_source("master");
     }
 }

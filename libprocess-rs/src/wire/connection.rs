@@ -201,7 +201,7 @@ impl Connection {
         }
         let mut route = head.route.borrow_mut();
         if route.as_ref().is_none_or(|(mailbox, _)| mailbox.core().is_gone()) {
-            *route = self.node.registry().get(&head.receiver).map(|mailbox| {
+            *route = self.node.registry().receiver(&head.receiver).map(|mailbox| {
                 let name = mailbox.resolve_name(&head.name);
                 (mailbox, name)
             });

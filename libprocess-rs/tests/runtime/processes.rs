@@ -65,6 +65,36 @@ async fn taken_id_gives_a_handle_that_is_gone() {
 }
 
 #[tokio::test]
+async fn messages_for_an_alias_reach_its_process_from_near_and_far() {
+    let (node, other) = (start_node().await, start_node().await);
+    let mut target = Recording::start(&node, "target").await;
+    node.add_alias("further", &target.process);
+    let alias = node.pid("further");
+    let near = Recording::start(&node, "near").await;
+    near.send(&alias, "near", "a");
+    assert_eq!(target.next_message().await.1, "near");
+    let far = Recording::start(&other, "far").await;
+    far.send(&alias, "far", "b");
+    assert_eq!(target.next_message().await.1, "far");
+    assert!(!node.has_process("further"), "it is no process");
+    assert!(node.deliver_message("further", near.pid(), "direct", Bytes::new()));
+    assert_eq!(target.next_message().await.1, "direct");
+    node.remove_alias("further");
+    assert!(!node.deliver_message("further", near.pid(), "late", Bytes::new()));
+    node.add_alias("further", &target.process);
+    target.process.terminate();
+    bounded(target.process.wait()).await;
+    let mut next = Recording::start(&node, "target").await;
+    assert!(
+        !node.deliver_message("further", near.pid(), "later", Bytes::new()),
+        "it ended with its process"
+    );
+    next.nothing_more().await;
+    node.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
 async fn termination_handles_what_was_queued_before_and_fails_what_comes_after() {
     let node = start_node().await;
     let mut target = Recording::start(&node, "target").await;

@@ -18,7 +18,7 @@ use protobuf::MessageField;
 use crate::effect::{Change, Effect};
 use crate::input::MasterTimer;
 use crate::master::Master;
-use crate::model::{AgentConnection, is_terminal};
+use crate::model::{AgentConnection, Task, is_terminal};
 use crate::registration::AgentDescription;
 use crate::removal::Silence;
 use crate::status;
@@ -124,7 +124,7 @@ impl Master {
         self.reconcile_known_agent(id, message);
         self.reconnect_agent(id);
         self.resume_plans(id);
-        let known: BTreeSet<FrameworkId> = self.frameworks.keys().cloned().collect();
+        let known = self.known_frameworks(&message.frameworks);
         self.settle_frameworks(upid, &message.frameworks, &known);
         self.restore_checkpoint(id);
         self.publish(Change::AgentUpdated(id.clone()));
@@ -201,7 +201,10 @@ impl Master {
         for mut task in strange {
             self.inject_allocation(&mut task, &infos);
             tracing::warn!(agent_id = %id, task_id = task.task_id.value(), "task of an earlier master taken over");
-            self.recover_task(task);
+            match Task::from_message(task) {
+                Ok(task) => self.recover_task(task),
+                Err(error) => tracing::warn!(agent_id = %id, %error, "task with invalid resources not taken"),
+            }
         }
         let used = self.agents.get(id).map(|agent| agent.used.clone()).unwrap_or_default();
         self.offer_agent(id, &used);

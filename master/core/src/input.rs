@@ -14,6 +14,7 @@ use mesos_proto::v0::scheduler;
 use mesos_registrar::{Answer, Registry, StoreError};
 
 use crate::maintenance::MaintenanceChange;
+use crate::reported::Reregistration;
 
 /// Names a request that waits for its answer; chosen by the shell, never used twice while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,14 @@ pub enum Input {
         from: Upid,
         /// What was sent.
         message: Message,
+    },
+    /// A `ReregisterSlaveMessage` arrived, read with [`Reregistration::decode`]. The same as a [`Input::Message`], but
+    /// cheaper: these messages come from all agents at once, with all tasks.
+    AgentReturned {
+        /// Who sent it, as the wire says.
+        from: Upid,
+        /// What was sent.
+        report: Box<Reregistration>,
     },
     /// A link broke: the process at this address is gone or cannot be reached.
     Exited(Upid),

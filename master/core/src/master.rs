@@ -8,7 +8,7 @@ use mesos::ids::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use mesos::random::Random;
 use mesos_allocator::Allocator;
 use mesos_allocator::api::Quota;
-use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
+use mesos_proto::internal::wire::messages::RegisterSlaveMessage;
 use mesos_proto::v0::mesos::{DrainConfig, MasterInfo, SlaveInfo, TimeInfo};
 use mesos_registrar::{Registry, WriteId};
 use thiserror::Error;
@@ -24,6 +24,7 @@ use crate::operations::OperationCounts;
 use crate::quota_rules::Quotas;
 use crate::rate_limits::Throttles;
 use crate::removal::Removal;
+use crate::reported::{KnownResources, Reregistration};
 use crate::weights::Weights;
 
 /// How far a master is on its way to lead.
@@ -83,6 +84,8 @@ pub struct Master {
     pub(crate) quotas: Quotas,
     /// Quota of roles as it will be when all that is asked is stored.
     pub(crate) planned_quotas: Quotas,
+    /// Resources that agents described when they came back.
+    pub(crate) known_resources: KnownResources,
     pub(crate) unreachable_tasks: BTreeMap<AgentId, BTreeMap<FrameworkId, Vec<TaskId>>>,
     /// Drains and deactivations.
     pub(crate) plans: Plans,
@@ -108,10 +111,7 @@ pub(crate) enum Pending {
         message: Box<RegisterSlaveMessage>,
     },
     /// An agent registers again.
-    Readmit {
-        upid: Upid,
-        message: Box<ReregisterSlaveMessage>,
-    },
+    Readmit { upid: Upid, report: Box<Reregistration> },
     /// An agent is given up and may come back.
     Unreachable {
         agent_id: AgentId,
@@ -195,6 +195,7 @@ impl Master {
             weights: Weights::new(),
             quotas: Quotas::new(),
             planned_quotas: Quotas::new(),
+            known_resources: KnownResources::default(),
             unreachable_tasks: BTreeMap::new(),
             plans: Plans::default(),
             machines: Machines::default(),

@@ -16,13 +16,16 @@ use mesos_proto::v0::scheduler::call::reconcile::Task as ReconcileTask;
 use crate::master::Master;
 use crate::model::Connection;
 use crate::notify::Notice;
+use crate::reported::Reregistration;
 
 impl Master {
     /// Hands a message to its rule. Messages that no master receives are counted and dropped.
     pub(crate) fn receive(&mut self, from: &Upid, message: Message) {
         match message {
             Message::RegisterSlave(message) => self.register_agent(from, *message),
-            Message::ReregisterSlave(message) => self.reregister_agent(from, *message),
+            Message::ReregisterSlave(message) => {
+                self.reregister_agent(from, Reregistration::from_message(*message));
+            }
             Message::UnregisterSlave(message) => self.unregister_agent(from, &message),
             Message::UpdateSlave(message) => {
                 let id = AgentId::from(&*message.slave_id);

@@ -6,13 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess_types::Upid;
-use mesos::ids::{AgentId, FrameworkId, TaskId};
+use mesos::ids::{AgentId, FrameworkId};
 use mesos::resources::format::HasResources;
-use mesos::validation::agent::validate_reregistration;
+use mesos::validation::agent::{AgentError, validate_report};
 use mesos::validation::framework::roles_of;
-use mesos_proto::internal::wire::messages::{
-    ReregisterSlaveMessage, ShutdownFrameworkMessage, ShutdownMessage, SlaveReregisteredMessage,
-};
+use mesos_proto::internal::wire::messages::{ShutdownFrameworkMessage, ShutdownMessage, SlaveReregisteredMessage};
 use mesos_proto::v0::mesos as proto;
 use mesos_proto::v0::mesos::task_status::Reason;
 use mesos_registrar::{Operation, OperationError, Outcome};
@@ -21,16 +19,17 @@ use crate::error_text::with_causes;
 use crate::master::{Master, Pending};
 use crate::model::Task;
 use crate::registration::{AgentDescription, RegistrationError, describe, stored_form};
+use crate::reported::{Known, ReportedTask, Reregistration};
 use crate::status::{self, Subject, Verdict};
 
 impl Master {
     /// An agent with an id asks to be registered again.
-    pub(crate) fn reregister_agent(&mut self, from: &Upid, mut message: ReregisterSlaveMessage) {
+    pub(crate) fn reregister_agent(&mut self, from: &Upid, mut report: Reregistration) {
         self.count("master/messages_reregister_slave");
-        let agent_id = AgentId::from(&*message.slave.id);
+        let agent_id = AgentId::from(&*report.message.slave.id);
         if let Some(write) = self.reregistering.get(&agent_id).copied() {
-            message.upgrade_resources();
-            return self.refresh_reregistration(write, from, message);
+            report.message.upgrade_resources();
+            return self.refresh_reregistration(write, from, report);
         }
         if self.is_leaving(&agent_id) {
             tracing::info!(%agent_id, upid = %from, "agent is being marked or removed, registration ignored");
@@ -39,15 +38,16 @@ impl Master {
         if self.gone_agents.contains(&agent_id) {
             return self.shut_agent_down(from, "the agent was marked gone");
         }
-        if self.refuse_down_machine(from, message.slave.hostname()) {
+        if self.refuse_down_machine(from, report.message.slave.hostname()) {
             return;
         }
-        if let Err(error) = self.check_reregistration(&agent_id, &message) {
+        if let Err(error) = self.check_reregistration(&agent_id, &report) {
             let error = with_causes(&error);
             tracing::warn!(%agent_id, upid = %from, %error, "registration refused");
             return;
         }
-        message.upgrade_resources();
+        report.message.upgrade_resources();
+        let message = &report.message;
         if let Some(agent) = self.agents.get(&agent_id) {
             let moved =
                 agent.upid.address().ip() != from.address().ip() || agent.info.hostname() != message.slave.hostname();
@@ -56,12 +56,12 @@ impl Master {
                 return self.shut_agent_down(from, "agent attempted to register again with another IP or hostname");
             }
         }
-        self.store_reregistration(agent_id, from, message);
+        self.store_reregistration(agent_id, from, report);
     }
 
     /// The registry is told when it does not say already what the agent says.
-    fn store_reregistration(&mut self, agent_id: AgentId, from: &Upid, message: ReregisterSlaveMessage) {
-        let stored = stored_form(&message.slave);
+    fn store_reregistration(&mut self, agent_id: AgentId, from: &Upid, report: Reregistration) {
+        let stored = stored_form(&report.message.slave);
         let recovered = self.recovered_agents.get(&agent_id).map(|info| **info == stored);
         let registered = self
             .agents
@@ -73,11 +73,11 @@ impl Master {
             (None, None) => Some(Operation::MarkAgentReachable(Box::new(stored))),
         };
         let Some(operation) = operation else {
-            return self.agent_readmitted(from, message, &Ok(Outcome::Unchanged));
+            return self.agent_readmitted(from, report, &Ok(Outcome::Unchanged));
         };
         let pending = Pending::Readmit {
             upid: from.clone(),
-            message: Box::new(message),
+            report: Box::new(report),
         };
         let write = self.store(vec![operation], pending);
         self.reregistering.insert(agent_id, write);
@@ -85,12 +85,12 @@ impl Master {
 
     /// The agent asks again while the registry is being told. The latest message counts, or its resource version and
     /// tasks would be stale; one with another description waits for the agent's next try.
-    fn refresh_reregistration(&mut self, write: mesos_registrar::WriteId, from: &Upid, latest: ReregisterSlaveMessage) {
-        if let Some(Pending::Readmit { upid, message }) = self.pending.get_mut(&write)
-            && message.slave == latest.slave
+    fn refresh_reregistration(&mut self, write: mesos_registrar::WriteId, from: &Upid, latest: Reregistration) {
+        if let Some(Pending::Readmit { upid, report }) = self.pending.get_mut(&write)
+            && report.message.slave == latest.message.slave
         {
             *upid = from.clone();
-            **message = latest;
+            **report = latest;
         }
     }
 
@@ -100,15 +100,16 @@ impl Master {
         self.send(upid, message);
     }
 
-    fn check_reregistration(
-        &self,
-        agent_id: &AgentId,
-        message: &ReregisterSlaveMessage,
-    ) -> Result<(), RegistrationError> {
+    fn check_reregistration(&mut self, agent_id: &AgentId, report: &Reregistration) -> Result<(), RegistrationError> {
         if agent_id.as_str().is_empty() {
             return Err(RegistrationError::NoId);
         }
-        validate_reregistration(message)?;
+        let message = &report.message;
+        validate_report(message, report.tasks().map(|task| task.report))?;
+        for task in report.tasks() {
+            let read = self.known_resources.read(&task);
+            read.map_err(|source| AgentError::Resources { field: "tasks", source })?;
+        }
         self.check_description(&message.slave, message.version())
     }
 
@@ -116,9 +117,10 @@ impl Master {
     pub(crate) fn agent_readmitted(
         &mut self,
         upid: &Upid,
-        mut message: ReregisterSlaveMessage,
+        mut report: Reregistration,
         outcome: &Result<Outcome, OperationError>,
     ) {
+        let message = &mut report.message;
         let agent_id = AgentId::from(&*message.slave.id);
         self.reregistering.remove(&agent_id);
         if self.gone_agents.contains(&agent_id) || matches!(outcome, Err(OperationError::Gone(_))) {
@@ -141,9 +143,9 @@ impl Master {
         match description {
             Err(error) => tracing::warn!(%agent_id, %error, "agent not registered again"),
             Ok(description) if self.agents.contains_key(&agent_id) => {
-                self.return_known_agent(upid, &agent_id, description, &message);
+                self.return_known_agent(upid, &agent_id, description, &report.into_message());
             }
-            Ok(description) => self.return_unknown_agent(upid, &agent_id, description, message),
+            Ok(description) => self.return_unknown_agent(upid, &agent_id, description, report),
         }
     }
 
@@ -153,14 +155,15 @@ impl Master {
         upid: &Upid,
         agent_id: &AgentId,
         description: AgentDescription,
-        message: ReregisterSlaveMessage,
+        mut report: Reregistration,
     ) {
+        let message = std::mem::take(&mut report.message);
         let after_failover = self.recovered_agents.remove(agent_id).is_some();
         let was_unreachable = self.unreachable_agents.remove(agent_id).is_some();
         self.displace_other_agent(upid, agent_id);
         self.cancel_removals(agent_id);
         self.count("master/slave_reregistrations");
-        let known: BTreeSet<FrameworkId> = self.frameworks.keys().cloned().collect();
+        let known = self.known_frameworks(&message.frameworks);
         self.add_agent(upid, description, Some(()));
         self.recover_frameworks(&message.frameworks);
         let infos: BTreeMap<FrameworkId, &proto::FrameworkInfo> = message
@@ -177,8 +180,10 @@ impl Master {
                 self.add_executor(agent_id, &executor);
             }
         }
-        for mut task in message.tasks {
-            self.inject_allocation(&mut task, &infos);
+        for reported in report.tasks() {
+            let Some(task) = self.reported_task(agent_id, &reported, &infos) else {
+                continue;
+            };
             if !after_failover {
                 self.announce_return(&task, was_unreachable);
             }
@@ -239,44 +244,74 @@ impl Master {
     }
 
     /// Tells a framework that a task is back with its agent. What was said of it before, lost or unreachable, is over.
-    fn announce_return(&mut self, task: &proto::Task, was_unreachable: bool) {
-        let framework_id = FrameworkId::from(&*task.framework_id);
-        let task_id = TaskId::from(&*task.task_id);
-        let Some(framework) = self.frameworks.get_mut(&framework_id) else {
+    fn announce_return(&mut self, task: &Task, was_unreachable: bool) {
+        let Some(framework) = self.frameworks.get_mut(&task.framework_id) else {
             return;
         };
-        framework.unreachable_tasks.remove(&task_id);
-        framework.completed_tasks.take(|completed| completed.id == task_id);
-        let Ok(task) = Task::from_message(task.clone()) else {
+        framework.unreachable_tasks.remove(&task.id);
+        framework.completed_tasks.take(|completed| completed.id == task.id);
+        if !framework.is_connected() {
             return;
-        };
+        }
         let message = if was_unreachable {
             "the unreachable agent is back"
         } else {
             "an unknown agent came back"
         };
         let verdict = Verdict::new(task.state(), Reason::REASON_SLAVE_REREGISTERED, message);
-        let update = status::update(self.now, &Subject::known(&task), &verdict);
-        self.forward_own(&framework_id, status::with_latest_details(update, &task));
+        let update = status::update(self.now, &Subject::known(task), &verdict);
+        self.forward_own(&task.framework_id, status::with_latest_details(update, task));
     }
 
-    pub(crate) fn recover_task(&mut self, message: proto::Task) {
-        let framework_id = FrameworkId::from(&*message.framework_id);
-        if !self.frameworks.contains_key(&framework_id) {
-            tracing::info!(%framework_id, task_id = message.task_id.value(), "task of an unknown framework not taken");
-            return;
-        }
-        match Task::from_message(message) {
-            Ok(task)
-                if self
-                    .task(&framework_id, &task.id)
-                    .is_some_and(|known| known.agent_id != task.agent_id) =>
-            {
-                tracing::error!(%framework_id, task_id = %task.id, "two agents report the same task");
+    /// The task that a report stands for; none for frameworks that are not known, such as ended ones.
+    fn reported_task(
+        &mut self,
+        agent_id: &AgentId,
+        reported: &ReportedTask<'_>,
+        infos: &BTreeMap<FrameworkId, &proto::FrameworkInfo>,
+    ) -> Option<Task> {
+        let Some((framework_id, _)) = self.frameworks.get_key_value(reported.report.framework) else {
+            let (framework_id, task_id) = (reported.report.framework, reported.report.id);
+            tracing::info!(framework_id, task_id, "task of an unknown framework not taken");
+            return None;
+        };
+        let framework_id = framework_id.clone();
+        let built = self.known_resources.read(reported).and_then(|known| match known {
+            Known::Complete(resources) => Ok(Some(Task::from_report(
+                reported,
+                framework_id.clone(),
+                agent_id.clone(),
+                resources,
+            ))),
+            Known::Old => {
+                let Some(mut message) = reported.parse() else {
+                    return Ok(None);
+                };
+                message.upgrade_resources();
+                self.inject_allocation(&mut message, infos);
+                Task::from_message(message).map(Some)
             }
-            Ok(task) => self.add_task(task),
-            Err(error) => tracing::warn!(%framework_id, %error, "task with invalid resources not taken"),
+        });
+        built.unwrap_or_else(|error| {
+            tracing::warn!(%framework_id, %error, "task with invalid resources not taken");
+            None
+        })
+    }
+
+    /// Adds a task that an agent reports to what is known.
+    pub(crate) fn recover_task(&mut self, task: Task) {
+        let known = self.task(&task.framework_id, &task.id);
+        if known.is_some_and(|known| known.agent_id != task.agent_id) {
+            tracing::error!(framework_id = %task.framework_id, task_id = %task.id, "two agents report the same task");
+        } else {
+            self.add_task(task);
         }
+    }
+
+    /// Those of the frameworks that this master has.
+    pub(crate) fn known_frameworks(&self, frameworks: &[proto::FrameworkInfo]) -> BTreeSet<FrameworkId> {
+        let ids = frameworks.iter().map(|info| FrameworkId::from(&*info.id));
+        ids.filter(|id| self.frameworks.contains_key(id)).collect()
     }
 
     /// Tasks that were unreachable with the agent and that it no longer has are not unreachable any more.

@@ -24,6 +24,7 @@ impl Master {
                 self.count("master/dropped_messages");
             }
             Input::Message { from, message } => self.arrived(from, message),
+            Input::AgentReturned { from, report } => self.reregister_agent(&from, *report),
             Input::Exited(upid) => self.broke(upid),
             Input::Whitelist(hostnames) => self.allocator.update_whitelist(self.now, hostnames),
             Input::SchedulerStreamClosed(stream) => self.stream_closed(&stream),
@@ -59,7 +60,7 @@ impl Master {
         match pending {
             Pending::Lead { registry } => self.lead(&registry),
             Pending::Admit { upid, message } => self.agent_admitted(&upid, *message, &outcome),
-            Pending::Readmit { upid, message } => self.agent_readmitted(&upid, *message, &outcome),
+            Pending::Readmit { upid, report } => self.agent_readmitted(&upid, *report, &outcome),
             Pending::Unreachable { agent_id, since, cause } => {
                 self.agent_marked_unreachable(&agent_id, *since, &cause, &outcome);
             }

@@ -95,12 +95,53 @@ pub fn validate_registration(message: &RegisterSlaveMessage) -> Result<(), Agent
     validate_resources("checkpointed_resources", &message.checkpointed_resources)
 }
 
+/// What the rules look at of a task that an agent reports; its resources are checked on their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskReport<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its framework.
+    pub framework: &'a str,
+    /// The agent that it names.
+    pub agent: &'a str,
+    /// The executor that it names; may be empty.
+    pub executor: Option<&'a str>,
+    /// Its state.
+    pub state: TaskState,
+}
+
+impl<'a> From<&'a Task> for TaskReport<'a> {
+    fn from(task: &'a Task) -> Self {
+        Self {
+            id: task.task_id.value(),
+            framework: task.framework_id.value(),
+            agent: task.slave_id.value(),
+            executor: task.executor_id.as_ref().map(|executor| executor.value()),
+            state: task.state(),
+        }
+    }
+}
+
 /// Checks that an agent that registers again describes everything that its tasks and executors refer to.
 ///
 /// # Errors
 ///
 /// Names the field, what stands there and the rule.
 pub fn validate_reregistration(message: &ReregisterSlaveMessage) -> Result<(), AgentError> {
+    validate_report(message, message.tasks.iter().map(TaskReport::from))?;
+    let mut tasks = message.tasks.iter();
+    tasks.try_for_each(|task| validate_resources("tasks", &task.resources))
+}
+
+/// Like [`validate_reregistration`] for a message whose tasks are kept elsewhere; leaves the resources of the tasks out.
+///
+/// # Errors
+///
+/// Names the field, what stands there and the rule.
+pub fn validate_report<'a>(
+    message: &ReregisterSlaveMessage,
+    mut tasks: impl Iterator<Item = TaskReport<'a>>,
+) -> Result<(), AgentError> {
     validate_info(&message.slave)?;
     validate_resources("checkpointed_resources", &message.checkpointed_resources)?;
     let mut frameworks = BTreeSet::new();
@@ -127,24 +168,21 @@ pub fn validate_reregistration(message: &ReregisterSlaveMessage) -> Result<(), A
         }
     }
     let agent = message.slave.id.value();
-    message
-        .tasks
-        .iter()
-        .try_for_each(|task| validate_task(task, agent, &frameworks, &executors))
+    tasks.try_for_each(|task| validate_task(&task, agent, &frameworks, &executors))
 }
 
 fn validate_task(
-    task: &Task,
+    task: &TaskReport<'_>,
     agent: &str,
     frameworks: &BTreeSet<&str>,
     executors: &BTreeSet<(&str, &str)>,
 ) -> Result<(), AgentError> {
-    let (id, framework) = (task.task_id.value(), task.framework_id.value());
+    let (id, framework) = (task.id, task.framework);
     check_id("tasks", id)?;
-    if task.slave_id.value() != agent {
+    if task.agent != agent {
         return Err(AgentError::OtherAgent {
             task: id.to_owned(),
-            found: task.slave_id.value().to_owned(),
+            found: task.agent.to_owned(),
             expected: agent.to_owned(),
         });
     }
@@ -152,14 +190,16 @@ fn validate_task(
         return Err(unknown_framework("tasks", id, framework));
     }
     // Executors that the agent made for a command are not told to the master, and neither are those that ended.
-    let executor = task.executor_id.value();
-    if task.state() == TaskState::TASK_RUNNING && !executor.is_empty() && !executors.contains(&(framework, executor)) {
+    if let Some(executor) = task.executor.filter(|_| task.state == TaskState::TASK_RUNNING)
+        && !executor.is_empty()
+        && !executors.contains(&(framework, executor))
+    {
         return Err(AgentError::UnknownExecutor {
             task: id.to_owned(),
             executor: executor.to_owned(),
         });
     }
-    validate_resources("tasks", &task.resources)
+    Ok(())
 }
 
 fn validate_info(info: &SlaveInfo) -> Result<(), AgentError> {

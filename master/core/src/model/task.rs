@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use mesos::resources::ResourceError;
-use mesos::wire;
+use mesos::wire::{self, WireValue};
 use mesos_proto::v0::mesos as proto;
 use mesos_proto::v0::mesos::{TaskState, TaskStatus};
 use protobuf::{CodedInputStream, Message, MessageField};
 
 use crate::Resources;
-
-/// Number of the field `statuses` in `Task`.
-const STATUSES: u32 = 8;
+use crate::reported::{self, ReportedTask, field};
 
 /// Whether a task in this state has ended for good.
 ///
@@ -71,7 +69,7 @@ impl Statuses {
         let start = self.fields.len();
         let mut fields = Vec::with_capacity(start + body.len() + 4);
         fields.extend_from_slice(&self.fields);
-        wire::put_field(&mut fields, STATUSES, wire::WireValue::Bytes(&body));
+        wire::put_field(&mut fields, field::STATUSES, WireValue::Bytes(&body));
         self.fields = fields.into();
         self.last = Some((status.state(), u32::try_from(start).unwrap_or(u32::MAX)));
     }
@@ -87,7 +85,7 @@ impl Statuses {
         let (_, start) = self.last?;
         let field = wire::WireFields::new(self.fields.get(start as usize..)?).next()?.ok()?;
         match field.value {
-            wire::WireValue::Bytes(body) => TaskStatus::parse_from_bytes(body).ok(),
+            WireValue::Bytes(body) => TaskStatus::parse_from_bytes(body).ok(),
             _ => None,
         }
     }
@@ -131,6 +129,46 @@ impl Task {
         message.state = None;
         task.description = wire::serialize(&message).into();
         Ok(task)
+    }
+
+    /// Takes over what an agent reports, in post-refinement form with the allocation filled in; `resources` is what the
+    /// report says of them. The ids are those of the report, shared with others that have them.
+    pub(crate) fn from_report(
+        reported: &ReportedTask<'_>,
+        framework_id: FrameworkId,
+        agent_id: AgentId,
+        resources: Arc<Resources>,
+    ) -> Self {
+        let executor_id = reported.report.executor.filter(|id| !id.is_empty());
+        let mut task = Self {
+            id: TaskId::new(reported.report.id),
+            framework_id,
+            agent_id,
+            executor_id: executor_id.map(ExecutorId::from),
+            resources,
+            state: reported.report.state,
+            told_state: None,
+            told_uuid: None,
+            statuses: Statuses::default(),
+            description: Box::default(),
+        };
+        let mut description = Vec::with_capacity(256);
+        for field in reported.fields() {
+            match (field.number, field.value) {
+                (field::TASK_ID | field::FRAMEWORK_ID | field::AGENT_ID | field::STATE, _) => {}
+                (field::EXECUTOR_ID, _) if task.executor_id.is_some() => {}
+                (field::STATUSES, WireValue::Bytes(status)) => {
+                    if let Ok(status) = TaskStatus::parse_from_bytes(status) {
+                        task.statuses.push(&status);
+                    }
+                }
+                (field::TOLD_STATE, value) => task.told_state = reported::state(value),
+                (field::TOLD_UUID, WireValue::Bytes(uuid)) => task.told_uuid = Some(uuid.into()),
+                _ => description.extend_from_slice(field.raw),
+            }
+        }
+        task.description = description.into();
+        task
     }
 
     /// Its id; unique among its framework's live tasks.
