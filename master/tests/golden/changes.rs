@@ -39,7 +39,7 @@ async fn quota_is_changed_as_recorded() {
 }
 
 /// Sends a request and gives status and body.
-async fn ask(client: &mut Client, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> (u16, String) {
+pub async fn ask(client: &mut Client, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> (u16, String) {
     let headers = [("Content-Type", kind), ("Accept", "application/json")];
     let answer = client
         .request(method, path, &headers, body.into())

@@ -4,6 +4,7 @@ mod changes;
 mod cluster;
 mod exchange;
 mod files;
+mod operations;
 mod planning;
 mod shape;
 
