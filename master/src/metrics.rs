@@ -188,7 +188,10 @@ pub fn registrar(registrar: &Registrar) -> Vec<(String, Sample)> {
     let queued = registrar.queued_operations() as u64;
     vec![
         ("registrar/queued_operations".to_owned(), Sample::gauge(float(queued))),
-        ("registrar/registry_size_bytes".to_owned(), Sample::gauge(float(registrar.size()))),
+        (
+            "registrar/registry_size_bytes".to_owned(),
+            Sample::gauge(float(registrar.size())),
+        ),
     ]
 }
 

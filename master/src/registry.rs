@@ -90,7 +90,10 @@ impl MasterProcess {
         let patience = self.registry.patience.fetch;
         let timeout = context.delay(patience, move |master: &mut Self, context| {
             let limit = mesos::duration::to_text(patience);
-            master.abort(format!("the registry was not read within {limit} (--registry_fetch_timeout)"), context);
+            master.abort(
+                format!("the registry was not read within {limit} (--registry_fetch_timeout)"),
+                context,
+            );
         });
         context.run_blocking(
             move || (storage.fetch(), storage),
@@ -156,7 +159,10 @@ impl MasterProcess {
         let patience = self.registry.patience.store;
         let timeout = context.delay(patience, move |master: &mut Self, context| {
             let limit = mesos::duration::to_text(patience);
-            master.abort(format!("the registry was not stored within {limit} (--registry_store_timeout)"), context);
+            master.abort(
+                format!("the registry was not stored within {limit} (--registry_store_timeout)"),
+                context,
+            );
         });
         context.run_blocking(
             move || (storage.store(&batch), storage),

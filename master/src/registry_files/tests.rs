@@ -74,7 +74,9 @@ fn writer() {
         let batch = registrar.next_batch().expect("something waits");
         let stored = storage.store(&batch).map_err(|error| StoreError(error.to_string()));
         registrar.finish(stored).expect("stored");
-        writeln!(output, "stored {number}").and_then(|()| output.flush()).expect("heard");
+        writeln!(output, "stored {number}")
+            .and_then(|()| output.flush())
+            .expect("heard");
     }
 }
 
@@ -93,7 +95,9 @@ fn a_writer_killed_at_any_moment_has_lost_nothing_that_it_confirmed() {
             .stderr(Stdio::null())
             .spawn()
             .expect("started");
-        let mut lines = BufReader::new(writer.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(writer.stdout.take().expect("piped"))
+            .lines()
+            .map_while(Result::ok);
         let number = |line: String| line.strip_prefix("stored ").and_then(|number| number.parse().ok());
         let begun: Option<u64> = lines.by_ref().find_map(number);
         confirmed = begun.expect("the first confirmation");

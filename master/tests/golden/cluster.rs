@@ -128,7 +128,8 @@ impl Cluster {
         let schedule = json!({"windows": [{"machine_ids": [{"hostname": "m1", "ip": "10.0.0.1"}, {"hostname": "m2"}],
             "unavailability": {"start": {"nanoseconds": 1_900_000_000_000_000_000_i64}, "duration": {"nanoseconds": 3_600_000_000_000_i64}}}]});
         let schedule: mesos_proto::v0::maintenance::Schedule = mesos::json::from_value(&schedule).expect("a schedule");
-        let down: mesos_proto::v0::mesos::MachineID = mesos::json::from_value(&json!({"hostname": "m2"})).expect("an id");
+        let down: mesos_proto::v0::mesos::MachineID =
+            mesos::json::from_value(&json!({"hostname": "m2"})).expect("an id");
         for (number, change) in [
             MaintenanceChange::Schedule(Box::new(schedule)),
             MaintenanceChange::Start(vec![down]),

@@ -55,7 +55,10 @@ fn unordered(value: Value) -> Value {
             elements.sort_by_key(Value::to_string);
             Value::Array(elements)
         }
-        Value::Object(members) => members.into_iter().map(|(key, value)| (key, unordered(value))).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (key, unordered(value)))
+            .collect(),
         other => other,
     }
 }
@@ -67,16 +70,26 @@ async fn agents_are_deactivated_drained_and_gone_as_recorded() {
     let agent = cluster.agent_id_text().await;
     let drained = json!({"state": "DRAINED", "config": {"max_grace_period": {"nanoseconds": 3_000_000_000_i64}, "mark_gone": false}});
     replay(&cluster, "DEACTIVATE_AGENT", &agent).await;
-    for (name, list) in [("slaves_deactivated", "/slaves/0"), ("GET_AGENTS_deactivated", "/get_agents/agents/0")] {
+    for (name, list) in [
+        ("slaves_deactivated", "/slaves/0"),
+        ("GET_AGENTS_deactivated", "/get_agents/agents/0"),
+    ] {
         let told = json_of(&replay(&cluster, name, &agent).await);
         let shown = told.pointer(list).expect("an agent");
-        assert_eq!((&shown["active"], &shown["deactivated"]), (&json!(false), &json!(true)), "{name}");
+        assert_eq!(
+            (&shown["active"], &shown["deactivated"]),
+            (&json!(false), &json!(true)),
+            "{name}"
+        );
     }
     replay(&cluster, "REACTIVATE_AGENT", &agent).await;
     let told = json_of(&replay(&cluster, "slaves_reactivated", &agent).await);
     assert_eq!(told["slaves"][0]["deactivated"], json!(false));
     replay(&cluster, "DRAIN_AGENT", &agent).await;
-    for (name, list) in [("slaves_drained", "/slaves/0"), ("GET_AGENTS_drained", "/get_agents/agents/0")] {
+    for (name, list) in [
+        ("slaves_drained", "/slaves/0"),
+        ("GET_AGENTS_drained", "/get_agents/agents/0"),
+    ] {
         let told = json_of(&replay(&cluster, name, &agent).await);
         let shown = told.pointer(list).expect("an agent");
         assert_eq!(shown["drain_info"], drained, "{name}");

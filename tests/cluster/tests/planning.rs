@@ -32,7 +32,10 @@ fn a_drained_agent_is_offered_again_when_it_is_reactivated() {
     let shown = &read(&cluster, "/slaves")["slaves"][0];
     assert_eq!((&shown["deactivated"], &shown["active"]), (&json!(true), &json!(false)));
     assert_eq!(shown["drain_info"]["state"], "DRAINED", "nothing runs there");
-    assert_eq!(shown["drain_info"]["config"]["max_grace_period"]["nanoseconds"], json!(2_000_000_000_u64));
+    assert_eq!(
+        shown["drain_info"]["config"]["max_grace_period"]["nanoseconds"],
+        json!(2_000_000_000_u64)
+    );
     assert!(shown["estimated_drain_start_time_seconds"].is_f64());
     let reactivate = json!({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": agent}});
     assert_eq!(operator(&cluster, &reactivate), 200);
@@ -62,7 +65,10 @@ fn a_framework_hears_of_maintenance_answers_and_loses_the_agent_that_goes_down()
         "accept_inverse_offers": {"inverse_offer_ids": [inverse["id"]], "filters": {"refuse_seconds": 1000.0}}}));
     let status = read(&cluster, "/maintenance/status");
     let told = &status["draining_machines"][0]["statuses"][0];
-    assert_eq!((&told["status"], &told["framework_id"]["value"]), (&json!("ACCEPT"), &json!(scheduler.id())));
+    assert_eq!(
+        (&told["status"], &told["framework_id"]["value"]),
+        (&json!("ACCEPT"), &json!(scheduler.id()))
+    );
     let down = post_json(cluster.master(), "/machine/down", &json!([machine])).expect("an answer");
     assert_eq!(down.status, 200, "{}", down.text());
     let lost = scheduler.wait_for("failure", of_type("FAILURE"));
