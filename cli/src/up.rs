@@ -68,7 +68,6 @@ async fn start_master(flags: &Flags, work_dir: &Path) -> Result<RunningMaster, S
         format!("--ip={}", flags.string("ip")),
         format!("--port={}", flags.port("port")),
         format!("--work_dir={}", work_dir.join("master").display()),
-        "--registry=in_memory".to_owned(),
         "--cluster=local".to_owned(),
     ];
     let flags = read(&mesos::flags::master::FLAGS, arguments)?;

@@ -32,6 +32,11 @@ pub enum StartError {
     /// A flag's value cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// There is no folder for the registry.
+    #[error(
+        "--registry=disk needs --work_dir to keep the registry in; --registry=in_memory needs none and keeps nothing"
+    )]
+    NoFolder,
     /// The folder of the registry cannot be used.
     #[error("cannot use {folder} for the registry")]
     Registry {
@@ -97,8 +102,18 @@ impl RunningMaster {
 ///
 /// Tells which flag is wrong or why the address cannot be had.
 pub async fn start(flags: &Flags, node: NodeConfig) -> Result<RunningMaster, StartError> {
+    let storage = storage(flags)?;
+    start_with(flags, node, storage).await
+}
+
+/// Starts a master whose registry is kept in this storage.
+pub(crate) async fn start_with(
+    flags: &Flags,
+    node: NodeConfig,
+    storage: Box<dyn Storage>,
+) -> Result<RunningMaster, StartError> {
     let node = Node::start(mesos_node::node_config(flags, node)?).await?;
-    match spawn(flags, &node) {
+    match spawn(flags, &node, storage) {
         Ok((process, failure)) => {
             process.ready().await;
             Ok(RunningMaster { node, process, failure })
@@ -112,7 +127,7 @@ pub async fn start(flags: &Flags, node: NodeConfig) -> Result<RunningMaster, Sta
 
 type Spawned = (ProcessRef<MasterProcess>, watch::Receiver<Option<String>>);
 
-fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
+fn spawn(flags: &Flags, node: &Node, storage: Box<dyn Storage>) -> Result<Spawned, StartError> {
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let info = settings::master_info(flags, &node.pid("master"))?;
     let config = settings::master_config(flags, info, seed)?;
@@ -131,7 +146,7 @@ fn spawn(flags: &Flags, node: &Node) -> Result<Spawned, StartError> {
         fetch: flags.duration("registry_fetch_timeout"),
         store: flags.duration("registry_store_timeout"),
     };
-    let registry = RegistryKeeper::new(storage(flags)?, patience);
+    let registry = RegistryKeeper::new(storage, patience);
     let files = mesos_node::files::spawn(node);
     let (sender, failure) = watch::channel(None);
     node.set_delegate("master");
@@ -156,8 +171,7 @@ fn storage(flags: &Flags) -> Result<Box<dyn Storage>, StartError> {
         return Ok(Box::new(MemoryStorage::new()));
     }
     let Some(work_dir) = flags.text("work_dir") else {
-        let reason = "a registry on disk needs a folder to live in; --registry=in_memory needs none";
-        return Err(SettingsError::new("work_dir", "", reason).into());
+        return Err(StartError::NoFolder);
     };
     let folder = Path::new(work_dir).join(REGISTRY_FOLDER);
     match FolderFiles::open(&folder) {

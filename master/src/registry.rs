@@ -191,3 +191,6 @@ impl MasterProcess {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use mesos_registrar::Files;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// Nobody but the master's user reads the registry.
@@ -43,7 +44,10 @@ impl FolderFiles {
             .write(true)
             .mode(FILE_MODE)
             .open(folder.join(LOCK))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| io::Error::from(error))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+            Errno::EWOULDBLOCK => io::Error::new(io::ErrorKind::WouldBlock, "another master uses it"),
+            other => other.into(),
+        })?;
         Ok(Self {
             folder: folder.to_owned(),
             open: None,

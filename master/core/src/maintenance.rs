@@ -144,7 +144,7 @@ impl Master {
 
     /// Whether an agent may not register because its machine is down; it is told to shut down then.
     pub(crate) fn refuse_down_machine(&mut self, upid: &Upid, hostname: &str) -> bool {
-        let down = self.machines.is_down(hostname, &upid.address().ip().to_string());
+        let down = !self.machines.is_empty() && self.machines.is_down(hostname, &upid.address().ip().to_string());
         if down {
             tracing::warn!(%upid, hostname, "registration refused: the machine is down for maintenance");
             self.shut_agent_down(upid, MACHINE_DOWN);

@@ -56,7 +56,10 @@ fn work(files: &FakeFiles, until: u64, fails_after: Option<usize>) -> (FakeFiles
     let first = confirmed + 1;
     for number in first..=until {
         if storage.store(&batch(number, number == first)).is_err() {
-            assert!(storage.store(&batch(number, true)).is_err(), "a failed storage takes nothing more");
+            assert!(
+                storage.store(&batch(number, true)).is_err(),
+                "a failed storage takes nothing more"
+            );
             break;
         }
         confirmed = number;
@@ -93,7 +96,10 @@ fn a_crash_at_any_step_loses_nothing_confirmed_and_shows_nothing_torn() {
                 let (files, confirmed) = work(&after, recovered + 2, fails_again);
                 let died = files.crash(Left::Nothing, 0);
                 let (_, again) = open(&died);
-                assert!((confirmed..=confirmed + 1).contains(&again), "second life after step {fails_after}");
+                assert!(
+                    (confirmed..=confirmed + 1).contains(&again),
+                    "second life after step {fails_after}"
+                );
             }
         }
         if confirmed == BATCHES {
@@ -108,7 +114,10 @@ fn a_crash_at_any_step_loses_nothing_confirmed_and_shows_nothing_torn() {
 fn two_files_are_kept() {
     let (files, confirmed) = work(&FakeFiles::default(), 20, None);
     assert_eq!(confirmed, 20);
-    assert_eq!(files.names(), ["registry-00000000000000000016", "registry-00000000000000000019"]);
+    assert_eq!(
+        files.names(),
+        ["registry-00000000000000000016", "registry-00000000000000000019"]
+    );
 }
 
 #[test]
@@ -139,7 +148,10 @@ fn a_damaged_byte_never_passes_for_another_registry() {
             Ok(stored) => assert_eq!(last(stored.as_ref()), if at < last_record { 6 } else { 5 }, "byte {at}"),
             Err(error) => {
                 refused += 1;
-                assert!(error.to_string().contains("registry-00000000000000000004"), "byte {at}: {error}");
+                assert!(
+                    error.to_string().contains("registry-00000000000000000004"),
+                    "byte {at}: {error}"
+                );
             }
         }
     }
@@ -161,5 +173,8 @@ fn an_emptied_file_is_refused() {
     let (mut files, _) = work(&FakeFiles::default(), 6, None);
     files.content_mut(1).clear();
     let error = DiskStorage::new(files).fetch().expect_err("damaged").to_string();
-    assert!(error.contains("nothing in registry-00000000000000000004 can be read"), "{error}");
+    assert!(
+        error.contains("nothing in registry-00000000000000000004 can be read"),
+        "{error}"
+    );
 }

@@ -44,7 +44,9 @@ fn reachable(id: &str) -> Operation {
 fn capabilities(contents: &Contents) -> Vec<String> {
     let registry = contents.to_message();
     let entries = registry.minimum_capabilities.iter();
-    entries.map(|entry: &MinimumCapability| entry.capability().to_owned()).collect()
+    entries
+        .map(|entry: &MinimumCapability| entry.capability().to_owned())
+        .collect()
 }
 
 /// State of an agent's drain and whether it is deactivated, wherever it is listed.
@@ -128,11 +130,26 @@ fn plans_for_strangers_and_ends_of_no_drain_are_refused() {
     let a = AgentId::new("a");
     let nobody = AgentId::new("nobody");
     let rows = [
-        (Operation::DeactivateAgent(nobody.clone()), OperationError::Unknown(nobody.clone())),
-        (Operation::ReactivateAgent(nobody.clone()), OperationError::Unknown(nobody.clone())),
-        (drain("nobody", config(None, false)), OperationError::Unknown(nobody.clone())),
-        (Operation::MarkAgentDrained(nobody.clone()), OperationError::Unknown(nobody)),
-        (Operation::MarkAgentDrained(a.clone()), OperationError::NotDraining(a.clone())),
+        (
+            Operation::DeactivateAgent(nobody.clone()),
+            OperationError::Unknown(nobody.clone()),
+        ),
+        (
+            Operation::ReactivateAgent(nobody.clone()),
+            OperationError::Unknown(nobody.clone()),
+        ),
+        (
+            drain("nobody", config(None, false)),
+            OperationError::Unknown(nobody.clone()),
+        ),
+        (
+            Operation::MarkAgentDrained(nobody.clone()),
+            OperationError::Unknown(nobody),
+        ),
+        (
+            Operation::MarkAgentDrained(a.clone()),
+            OperationError::NotDraining(a.clone()),
+        ),
     ];
     let before = contents.clone();
     for (operation, error) in rows {
@@ -186,7 +203,10 @@ fn shown(registry: &Registry) -> (Vec<String>, Vec<usize>) {
         format!("{}/{} {:?} {start}", info.id.hostname(), info.id.ip(), info.mode())
     });
     let windows = registry.schedules.iter().flat_map(|schedule| &schedule.windows);
-    (listed.collect(), windows.map(|window| window.machine_ids.len()).collect())
+    (
+        listed.collect(),
+        windows.map(|window| window.machine_ids.len()).collect(),
+    )
 }
 
 #[test]
@@ -231,7 +251,12 @@ fn machines_follow_the_schedule() {
             &["/10.0.0.3 DRAINING 8"],
             &[1],
         ),
-        (Operation::StopMaintenance(machines(&["m2"])), unchanged, &["/10.0.0.3 DRAINING 8"], &[1]),
+        (
+            Operation::StopMaintenance(machines(&["m2"])),
+            unchanged,
+            &["/10.0.0.3 DRAINING 8"],
+            &[1],
+        ),
         (schedule(&[]), changed, &[], &[]),
     ];
     for (operation, outcome, wanted, windows) in steps {
@@ -247,6 +272,8 @@ fn the_last_machine_takes_the_schedule_with_it() {
     let mut contents = Contents::default();
     schedule(&[(&["m1"], 5)]).apply(&mut contents).expect("fits");
     assert_eq!(contents.to_message().machines.machines[0].info.mode(), Mode::DRAINING);
-    Operation::StopMaintenance(machines(&["m1"])).apply(&mut contents).expect("fits");
+    Operation::StopMaintenance(machines(&["m1"]))
+        .apply(&mut contents)
+        .expect("fits");
     assert!(contents.to_message().schedules.is_empty());
 }

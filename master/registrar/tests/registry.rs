@@ -3,8 +3,8 @@
 use mesos::ids::AgentId;
 use mesos_proto::v0::mesos::{MasterInfo, SlaveInfo, TimeInfo};
 use mesos_registrar::{
-    Contents, FailingStorage, MemoryStorage, Operation, OperationError, Outcome, Registrar, Registry, Storage, StoreError,
-    Stored, WriteId,
+    Contents, FailingStorage, MemoryStorage, Operation, OperationError, Outcome, Registrar, Registry, Storage,
+    StoreError, Stored, WriteId,
 };
 
 fn id(name: &str) -> AgentId {
@@ -66,7 +66,12 @@ fn lists_of(registry: &Registry) -> [Vec<String>; 3] {
             .iter()
             .map(|slave| slave.id.value().to_owned())
             .collect(),
-        registry.gone.slaves.iter().map(|slave| slave.id.value().to_owned()).collect(),
+        registry
+            .gone
+            .slaves
+            .iter()
+            .map(|slave| slave.id.value().to_owned())
+            .collect(),
     ]
 }
 
@@ -92,7 +97,11 @@ fn an_agent_moves_between_the_lists() {
     ];
     for (operation, expected) in steps {
         assert_eq!(apply(&mut registry, &operation), changed, "{operation:?}");
-        assert_eq!(lists(&registry), expected.map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>()), "{operation:?}");
+        assert_eq!(
+            lists(&registry),
+            expected.map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            "{operation:?}"
+        );
     }
 }
 
@@ -220,7 +229,10 @@ fn long_changes_end_with_a_whole_registry() {
     for number in 1..=250 {
         let id = format!("agent-{number}");
         described.id.mut_or_insert_default().set_value(id.clone());
-        let operations = vec![Operation::AdmitAgent(described.clone()), Operation::RemoveAgent(AgentId::new(id))];
+        let operations = vec![
+            Operation::AdmitAgent(described.clone()),
+            Operation::RemoveAgent(AgentId::new(id)),
+        ];
         registrar.submit(WriteId(number), operations);
         let batch = registrar.next_batch().expect("something waits");
         wholes.extend(batch.whole.map(|_| batch.number));
@@ -239,9 +251,15 @@ fn bytes_that_are_no_registry_are_refused() {
     let refused = |stored: Stored| Registrar::recover(&stored).expect_err("refused").to_string();
     assert!(refused(whole(&[0xff; 8], &[])).contains("is no registry"));
     assert!(refused(whole(&[], &[&[], &[200]])).contains("batch 9"));
-    assert!(refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a']])).contains("does not fit"), "forgets a stranger");
+    assert!(
+        refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a']])).contains("does not fit"),
+        "forgets a stranger"
+    );
     for cut in 1..6 {
-        assert!(refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a'][..cut]])).contains("cannot be read"), "cut at {cut}");
+        assert!(
+            refused(whole(&[], &[&[7, 1, 0, 0, 0, b'a'][..cut]])).contains("cannot be read"),
+            "cut at {cut}"
+        );
     }
     let empty = Registrar::recover(&whole(&[], &[])).expect("empty");
     assert_eq!(empty.registry(), Registry::new());

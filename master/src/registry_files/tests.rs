@@ -1,4 +1,4 @@
-//! The registry on a disk: kept over restarts, whole or not at all, whatever dies in between.
+//! The folder of one master, and a writer that is killed at any moment.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};

@@ -46,21 +46,18 @@ impl Machines {
     /// Whether the machine with this host name and address is down.
     #[must_use]
     pub fn is_down(&self, hostname: &str, ip: &str) -> bool {
-        self.at(hostname, ip)
-            .is_some_and(|machine| machine.mode() == Mode::DOWN)
-    }
-
-    fn at(&self, hostname: &str, ip: &str) -> Option<&MachineInfo> {
-        if self.by_key.is_empty() {
-            return None;
-        }
-        self.by_key.get(&MachineKey::new(hostname, ip))
+        let machine = self.by_key.get(&MachineKey::new(hostname, ip));
+        machine.is_some_and(|machine| machine.mode() == Mode::DOWN)
     }
 
     /// The machine of an agent, when it stands in the schedule.
     #[must_use]
     pub fn of(&self, agent: &Agent) -> Option<&MachineInfo> {
-        self.at(agent.info.hostname(), &agent.upid.address().ip().to_string())
+        // Asked for every offer, and almost always there is no schedule.
+        if self.by_key.is_empty() {
+            return None;
+        }
+        self.by_key.get(&key_of(agent))
     }
 
     /// When and for how long an agent is planned to be unavailable.

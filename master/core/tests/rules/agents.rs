@@ -410,3 +410,22 @@ fn a_registry_that_cannot_be_stored_ends_the_master() {
     assert_eq!(harness.master.phase(), Phase::Leading);
     assert!(agent_info(None).checkpoint());
 }
+
+/// The model and the registry disagree only by a fault: the registry is what survives, so the master begins anew from it.
+#[test]
+fn a_registry_that_refuses_a_removal_ends_the_master() {
+    let mut harness = Harness::new();
+    let (address, agent_id) = register_agent(&mut harness, 0);
+    let strange = mesos_registrar::Operation::RemoveAgent(agent_id.clone());
+    harness
+        .registrar
+        .submit(mesos_registrar::WriteId(u64::MAX), vec![strange]);
+    harness.store();
+    let mut farewell = wire::UnregisterSlaveMessage::new();
+    farewell.slave_id = Some(agent_id.to_proto()).into();
+    harness.receive(&address, farewell);
+    let aborted = harness.out.iter().any(|out| {
+        matches!(out, Out::Abort(reason) if reason.contains(agent_id.as_str()) && reason.contains("not admitted"))
+    });
+    assert!(aborted, "{:?}", harness.out);
+}

@@ -154,12 +154,16 @@ impl<F: Files> DiskStorage<F> {
             return Err(StorageError::Damaged(format!("nothing in {name} can be read")));
         }
         let before = before.ok_or_else(|| {
-            StorageError::Damaged(format!("the begin of {name} is damaged, and there is no file before it"))
+            StorageError::Damaged(format!(
+                "the begin of {name} is damaged, and there is no file before it"
+            ))
         })?;
         let (_, found) = self.read(before)?;
         let older = file_name(before);
         let mut stored = checked(&older, found).map_err(|error| {
-            StorageError::Damaged(format!("the begin of {name} is damaged, and so is the file before it: {error}"))
+            StorageError::Damaged(format!(
+                "the begin of {name} is damaged, and so is the file before it: {error}"
+            ))
         })?;
         let reached = stored.number + stored.changes.len() as u64;
         if reached < number {
@@ -167,10 +171,16 @@ impl<F: Files> DiskStorage<F> {
                 "the begin of {name} is damaged, and {older} ends with batch {reached}, before it"
             )));
         }
-        stored.changes.truncate(usize::try_from(number - stored.number).unwrap_or(usize::MAX));
+        stored
+            .changes
+            .truncate(usize::try_from(number - stored.number).unwrap_or(usize::MAX));
         let behind = newest.records.into_iter().filter(|record| record.kind != Kind::Whole);
         append_changes(&name, &mut stored, behind.collect(), newest.damaged_at)?;
-        tracing::warn!(file = name, repaired_from = older, "the begin of the registry's newest file is damaged");
+        tracing::warn!(
+            file = name,
+            repaired_from = older,
+            "the begin of the registry's newest file is damaged"
+        );
         Ok(stored)
     }
 
@@ -198,7 +208,9 @@ impl<F: Files> DiskStorage<F> {
         record::write(Kind::Mark, number, &[], &mut bytes);
         let created = self.files.create(TEMPORARY, &bytes);
         created.map_err(|error| failed("write", TEMPORARY, error))?;
-        self.files.sync(TEMPORARY).map_err(|error| failed("sync", TEMPORARY, error))?;
+        self.files
+            .sync(TEMPORARY)
+            .map_err(|error| failed("sync", TEMPORARY, error))?;
         let name = file_name(number);
         let renamed = self.files.rename(TEMPORARY, &name);
         renamed.map_err(|error| failed("rename to", &name, error))?;
@@ -293,7 +305,9 @@ fn checked(name: &str, found: Found) -> Result<Stored, StorageError> {
     let first = first.ok_or_else(|| StorageError::Damaged(format!("{name} does not begin with a registry")))?;
     let rest: Vec<Record> = records.collect();
     if rest.is_empty() {
-        return Err(StorageError::Damaged(format!("nothing behind the begin of {name} can be read")));
+        return Err(StorageError::Damaged(format!(
+            "nothing behind the begin of {name} can be read"
+        )));
     }
     let mut stored = Stored {
         number: first.number,

@@ -54,8 +54,10 @@ pub(crate) fn update_schedule(registry: &mut Registry, schedule: &Schedule) -> O
         machines.map(|id| (MachineKey::from(id), (id, &*window.unavailability)))
     });
     let planned: Vec<(MachineKey, (&MachineID, &Unavailability))> = planned.collect();
-    let by_key: BTreeMap<&MachineKey, &Unavailability> =
-        planned.iter().map(|(key, (_, unavailability))| (key, *unavailability)).collect();
+    let by_key: BTreeMap<&MachineKey, &Unavailability> = planned
+        .iter()
+        .map(|(key, (_, unavailability))| (key, *unavailability))
+        .collect();
     let machines = &mut registry.machines.mut_or_insert_default().machines;
     machines.retain_mut(|machine| {
         let Some(unavailability) = by_key.get(&MachineKey::from(&*machine.info.id)) else {
@@ -64,7 +66,10 @@ pub(crate) fn update_schedule(registry: &mut Registry, schedule: &Schedule) -> O
         machine.info.mut_or_insert_default().unavailability = Some((*unavailability).clone()).into();
         true
     });
-    let mut known: BTreeSet<MachineKey> = machines.iter().map(|machine| MachineKey::from(&*machine.info.id)).collect();
+    let mut known: BTreeSet<MachineKey> = machines
+        .iter()
+        .map(|machine| MachineKey::from(&*machine.info.id))
+        .collect();
     for (key, (id, unavailability)) in planned {
         if known.insert(key) {
             let mut machine = Machine::new();
@@ -113,7 +118,9 @@ pub(crate) fn stop_maintenance(registry: &mut Registry, ids: &[MachineID]) -> Ou
 /// Takes machines out of a schedule; windows without machines go.
 pub fn remove_from_schedule(schedule: &mut Schedule, machines: &BTreeSet<MachineKey>) {
     for window in &mut schedule.windows {
-        window.machine_ids.retain(|id| !machines.contains(&MachineKey::from(id)));
+        window
+            .machine_ids
+            .retain(|id| !machines.contains(&MachineKey::from(id)));
     }
     schedule.windows.retain(|window| !window.machine_ids.is_empty());
 }

@@ -82,7 +82,12 @@ impl FakeFiles {
             }
         }
         for file in &mut after.files {
-            let common = file.durable.iter().zip(&file.written).take_while(|(old, new)| old == new).count();
+            let common = file
+                .durable
+                .iter()
+                .zip(&file.written)
+                .take_while(|(old, new)| old == new)
+                .count();
             let longer = file.written.len() > file.durable.len() && common == file.durable.len();
             file.durable = match left {
                 Left::Nothing => file.durable.clone(),
@@ -122,7 +127,10 @@ impl FakeFiles {
 
     /// Most bytes that a crash may tear.
     pub fn unsynced_bytes(&self) -> usize {
-        let unsynced = self.files.iter().map(|file| file.written.len().saturating_sub(file.durable.len()));
+        let unsynced = self
+            .files
+            .iter()
+            .map(|file| file.written.len().saturating_sub(file.durable.len()));
         unsynced.max().unwrap_or_default()
     }
 
