@@ -31,6 +31,10 @@ const TESTS: &[(&str, fn())] = &[
         a_kill_reaches_tasks_whose_agent_restarted,
     ),
     (
+        "a_persistent_volume_outlives_the_group_that_wrote_to_it",
+        a_persistent_volume_outlives_the_group_that_wrote_to_it,
+    ),
+    (
         "an_unhealthy_task_is_killed_with_its_group",
         an_unhealthy_task_is_killed_with_its_group,
     ),
@@ -74,6 +78,10 @@ struct Field {
 
 impl Field {
     fn new() -> Self {
+        Self::in_role("*")
+    }
+
+    fn in_role(role: &str) -> Self {
         let programs = tempfile::tempdir().expect("a temporary folder");
         let own = std::env::current_exe().expect("this program has a path");
         for name in HELPERS {
@@ -83,8 +91,14 @@ impl Field {
         let launcher_dir = format!("--launcher_dir={}", programs.path().display());
         cluster.agent("cpus:4;mem:2048;disk:2048", &[&launcher_dir]);
         let mut info = framework("pods");
-        info["capabilities"] =
-            json!([{"type": "PARTITION_AWARE"}, {"type": "MULTI_ROLE"}, {"type": "TASK_KILLING_STATE"}]);
+        info["roles"] = json!([role]);
+        let capabilities = [
+            "PARTITION_AWARE",
+            "MULTI_ROLE",
+            "TASK_KILLING_STATE",
+            "RESERVATION_REFINEMENT",
+        ];
+        info["capabilities"] = capabilities.iter().map(|kind| json!({"type": kind})).collect();
         let scheduler = Scheduler::subscribe(cluster.master(), &info);
         Self {
             scheduler,
@@ -98,24 +112,25 @@ impl Field {
     /// Launches a group in the one default executor of the framework.
     fn launch(&mut self, tasks: &[Value]) {
         let offer = self.scheduler.offer();
-        let tasks: Vec<Value> = tasks
-            .iter()
-            .cloned()
-            .map(|mut task| {
-                task["agent_id"] = offer["agent_id"].clone();
-                task
-            })
-            .collect();
+        self.launch_from(&offer, "pod", &[], tasks);
+    }
+
+    /// Launches a group in an executor, after other operations on the same offer.
+    fn launch_from(&self, offer: &Value, executor: &str, before: &[Value], tasks: &[Value]) {
+        let mut tasks = tasks.to_vec();
+        for task in &mut tasks {
+            task["agent_id"] = offer["agent_id"].clone();
+        }
         let executor = json!({
-            "type": "DEFAULT", "executor_id": {"value": "pod"}, "framework_id": {"value": self.scheduler.id()},
+            "type": "DEFAULT", "executor_id": {"value": executor}, "framework_id": {"value": self.scheduler.id()},
             "resources": scalars(&[("cpus", 0.1), ("mem", 32.0), ("disk", 32.0)]),
         });
+        let mut operations = before.to_vec();
+        operations.push(json!({"type": "LAUNCH_GROUP", "launch_group": {
+            "executor": executor, "task_group": {"tasks": tasks},
+        }}));
         self.scheduler.call(json!({"type": "ACCEPT", "accept": {
-            "offer_ids": [offer["id"]],
-            "operations": [{"type": "LAUNCH_GROUP", "launch_group": {
-                "executor": executor, "task_group": {"tasks": tasks},
-            }}],
-            "filters": {"refuse_seconds": 0.0},
+            "offer_ids": [offer["id"]], "operations": operations, "filters": {"refuse_seconds": 0.0},
         }}));
     }
 
@@ -275,6 +290,48 @@ fn a_kill_reaches_tasks_whose_agent_restarted() {
     for task in ["a", "b"] {
         field.states(task, &["TASK_KILLING", "TASK_KILLED"]);
     }
+}
+
+fn a_persistent_volume_outlives_the_group_that_wrote_to_it() {
+    let mut field = Field::in_role("store");
+    // An executor that runs already: the volume comes into its sandbox later.
+    field.launch(&[command_task("sleeper", "exec sleep 1000")]);
+    field.states("sleeper", &["TASK_STARTING", "TASK_RUNNING"]);
+    let mut disk = json!({
+        "name": "disk", "type": "SCALAR", "scalar": {"value": 64.0}, "allocation_info": {"role": "store"},
+        "reservations": [{"type": "DYNAMIC", "role": "store"}],
+    });
+    let reserve = json!({"type": "RESERVE", "reserve": {"resources": [disk.clone()]}});
+    disk["disk"] = json!({"persistence": {"id": "v1"}, "volume": {"mode": "RW", "container_path": "data"}});
+    let create = json!({"type": "CREATE", "create": {"volumes": [disk.clone()]}});
+    let with_volume = |id: &str, command: &str| {
+        let mut task = command_task(id, command);
+        let resources = task["resources"].as_array_mut().expect("a list");
+        resources.push(disk.clone());
+        task
+    };
+    let offer = field.scheduler.offer();
+    let writer = with_volume("writer", "echo kept > data/file");
+    field.launch_from(&offer, "pod", &[reserve, create], &[writer]);
+    field.states("writer", &["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]);
+    // The volume is offered again; another executor finds what was written.
+    let offer = loop {
+        let offer = field.scheduler.offer();
+        let resources = offer["resources"].as_array().expect("resources");
+        let volume = resources
+            .iter()
+            .any(|resource| resource["disk"]["persistence"]["id"] == "v1");
+        let room = resources
+            .iter()
+            .any(|resource| resource["scalar"]["value"].as_f64() > Some(1.0) && resource["name"] == "cpus");
+        if volume && room {
+            break offer;
+        }
+        field.scheduler.decline(&offer, 0.0);
+    };
+    let reader = with_volume("reader", "grep -q kept data/file");
+    field.launch_from(&offer, "other", &[], &[reader]);
+    field.states("reader", &["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]);
 }
 
 fn an_unhealthy_task_is_killed_with_its_group() {
