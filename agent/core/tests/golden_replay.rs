@@ -14,6 +14,7 @@ use libprocess_types::Upid;
 use mesos::Message;
 use mesos_agent_core::{AgentConfig, AgentState, AgentTimer, Effect, ExecutorState, Input};
 use mesos_proto::internal::wire::messages as internal;
+use mesos_proto::v0::executor;
 use mesos_proto::v0::mesos as pb;
 use protobuf::MessageField;
 use support::{Bench, upid};
@@ -151,6 +152,50 @@ impl Replay {
         add(&mut self.original, &recorded.to, recorded.message);
     }
 
+    fn receive(&mut self, from: &str, message: Message) {
+        self.step(Input::Message {
+            from: upid(from),
+            message,
+        });
+    }
+
+    /// A call of an executor over the v1 API.
+    fn call(&mut self, framework: &str, executor: &str, fill: impl FnOnce(&mut executor::Call)) {
+        let mut call = executor::Call::new();
+        call.framework_id
+            .mut_or_insert_default()
+            .set_value(framework.to_owned());
+        call.executor_id.mut_or_insert_default().set_value(executor.to_owned());
+        fill(&mut call);
+        let effects = self.bench.call(1, call);
+        self.note(effects);
+    }
+
+    /// The default executor reports what the agent forwarded then, without what the agent added: that it knows from
+    /// the container of the task.
+    fn report_as(&mut self, framework: &str, executor: &str, mut status: pb::TaskStatus) {
+        let known = status.container_status.clone().unwrap_or_default();
+        let nested = self.bench.launches[0].container_id.child(known.container_id.value());
+        let told = status.container_status.mut_or_insert_default();
+        *told = pb::ContainerStatus::new();
+        told.container_id = MessageField::some(nested.to_proto());
+        if known.executor_pid.is_some() {
+            let mut running = known;
+            running.container_id = MessageField::some(nested.to_proto());
+            self.step(Input::NestedContainerRunning {
+                container_id: nested,
+                status: Box::new(running),
+            });
+        } else {
+            self.step(Input::NestedContainerEnded { container_id: nested });
+        }
+        status.slave_id.clear();
+        self.call(framework, executor, |call| {
+            call.set_type(executor::call::Type::UPDATE);
+            call.update.mut_or_insert_default().status = MessageField::some(status);
+        });
+    }
+
     /// Executors that are told to shut down do so.
     fn end_executors(&mut self) {
         let executors = self
@@ -175,6 +220,11 @@ impl Replay {
         let version = self.bench.agent.resource_version();
         match &mut message {
             Message::RunTask(message) => {
+                for known in &mut message.resource_version_uuids {
+                    ours(&mut known.uuid, version);
+                }
+            }
+            Message::RunTaskGroup(message) => {
                 for known in &mut message.resource_version_uuids {
                     ours(&mut known.uuid, version);
                 }
@@ -323,6 +373,57 @@ fn a_command_task() {
 #[test]
 fn command_tasks_side_by_side() {
     replay_registered("w6_no_executor.jsonl");
+}
+
+/// What the default executor called is not part of the recording: it follows from what the agent made of it.
+#[test]
+fn a_task_group_in_the_default_executor() {
+    let (Some(mut replay), Some(messages)) = (Replay::new(), recording("w5_task_group.jsonl")) else {
+        return;
+    };
+    let group = messages.iter().find_map(|recorded| match &recorded.message {
+        Message::RunTaskGroup(message) => Some(message.clone()),
+        _ => None,
+    });
+    let group = group.expect("a group");
+    let (framework, executor) = (group.framework.id.value(), group.executor.executor_id.value());
+    replay.register_as(group.task_group.tasks[0].slave_id.value());
+    let of_group = |recorded: &Recorded| match &recorded.message {
+        Message::RunTaskGroup(_) => true,
+        Message::StatusUpdate(message) => message.update.framework_id.value() == framework,
+        Message::StatusUpdateAcknowledgement(message) => message.framework_id.value() == framework,
+        Message::ShutdownFramework(message) => message.framework_id.value() == framework,
+        Message::ExitedExecutor(message) => message.framework_id.value() == framework,
+        _ => false,
+    };
+    for recorded in messages.into_iter().filter(of_group) {
+        match &recorded.message {
+            Message::StatusUpdate(message) => {
+                let status = message.update.status.clone().unwrap_or_default();
+                replay.report_as(framework, executor, status);
+            }
+            Message::ExitedExecutor(message) => {
+                let container = replay.bench.launches[0].container_id.clone();
+                let effects = replay.bench.terminated(&container, message.status());
+                replay.note(effects);
+            }
+            Message::RunTaskGroup(_) => {
+                let message = replay.with_our_uuids(recorded.message);
+                replay.receive(&recorded.from, message);
+                replay.call(framework, executor, |call| {
+                    call.set_type(executor::call::Type::SUBSCRIBE);
+                    call.subscribe.mut_or_insert_default();
+                });
+                continue;
+            }
+            _ => {
+                replay.receive(&recorded.from, recorded.message);
+                continue;
+            }
+        }
+        add(&mut replay.original, &recorded.to, recorded.message);
+    }
+    replay.compare();
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::net::SocketAddrV4;
 
 use bytes::Bytes;
-use libprocess::http::client::{Client, ClientError, ClientLimits, ClientResponse, RecordReader};
+use libprocess::http::client::{Client, ClientLimits, ClientResponse, RecordReader};
 use libprocess::http::{Method, StatusCode};
 use mesos::ids::ContainerId;
 use mesos_executor_driver::ExecutorEnvironment;
+use mesos_node::describe;
 use mesos_proto::v1::agent::response::WaitNestedContainer;
 use mesos_proto::v1::agent::{Call, Response, call};
 use mesos_proto::v1::mesos::CommandInfo;
@@ -61,16 +62,11 @@ impl AgentApi {
     pub async fn wait(&self, container: &ContainerId) -> Answer<Box<WaitNestedContainer>> {
         let mut message = of_type(call::Type::WAIT_NESTED_CONTAINER);
         message.wait_nested_container.mut_or_insert_default().container_id = MessageField::some(container.to_v1());
-        let answer = match judged(self.make(&message).await) {
-            Answer::Done(answer) => answer,
-            Answer::NotFound => return Answer::NotFound,
-            Answer::Unavailable(why) => return Answer::Unavailable(why),
-            Answer::Refused(status, text) => return Answer::Refused(status, text),
-        };
-        match Response::parse_from_bytes(&answer.body) {
+        let answer = judged(self.make(&message).await);
+        answer.and_then(|answer| match Response::parse_from_bytes(&answer.body) {
             Ok(response) => Answer::Done(Box::new(response.wait_nested_container.unwrap_or_default())),
             Err(error) => Answer::Refused(answer.status.as_u16(), format!("the answer is no message: {error}")),
-        }
+        })
     }
 
     /// Sends a signal to a container.
@@ -104,7 +100,7 @@ impl AgentApi {
         let mut client = self.client();
         let mut stream = match client.open(Method::POST, &self.path, &headers, body.into()).await {
             Ok(stream) => stream,
-            Err(error) => return Session::Unavailable(text_of(&error)),
+            Err(error) => return Session::Unavailable(describe(&error)),
         };
         if stream.status == StatusCode::OK {
             return Session::Open(Box::new(stream.into_records()));
@@ -139,7 +135,7 @@ impl AgentApi {
         self.client()
             .request(Method::POST, &self.path, &headers, Bytes::from(body))
             .await
-            .map_err(|error| text_of(&error))
+            .map_err(|error| describe(&error))
     }
 }
 
@@ -150,12 +146,7 @@ fn of_type(kind: call::Type) -> Call {
 }
 
 fn done(answer: Result<ClientResponse, String>) -> Answer<()> {
-    match judged(answer) {
-        Answer::Done(_) => Answer::Done(()),
-        Answer::NotFound => Answer::NotFound,
-        Answer::Unavailable(why) => Answer::Unavailable(why),
-        Answer::Refused(status, text) => Answer::Refused(status, text),
-    }
+    judged(answer).and_then(|_| Answer::Done(()))
 }
 
 fn judged(answer: Result<ClientResponse, String>) -> Answer<ClientResponse> {
@@ -165,13 +156,5 @@ fn judged(answer: Result<ClientResponse, String>) -> Answer<ClientResponse> {
         Ok(answer) if answer.status == StatusCode::NOT_FOUND => Answer::NotFound,
         Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => Answer::Unavailable(answer.text()),
         Ok(answer) => Answer::Refused(answer.status.as_u16(), answer.text()),
-    }
-}
-
-/// An error with its cause in one line.
-fn text_of(error: &ClientError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

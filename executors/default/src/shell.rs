@@ -1,7 +1,6 @@
 //! The program around the rules: client, calls to the agent, checks, timers.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::io;
 use std::net::UdpSocket;
@@ -9,15 +8,15 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use libprocess_types::Time;
 use mesos::ids::{ContainerId, TaskId};
 use mesos_checks::Checks;
 use mesos_checks::core::TaskChecks;
 use mesos_executor_driver::ExecutorEnvironment;
-use mesos_executor_driver::v1::{ClientEvent, ExecutorClient};
-use thiserror::Error as ThisError;
+use mesos_executor_driver::v1::{ClientEvent, ExecutorClient, now};
+use mesos_node::describe;
+use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -34,7 +33,7 @@ const TASKS: &str = "tasks";
 const CONTAINERS: &str = "containers";
 
 /// Why the executor cannot run.
-#[derive(Debug, ThisError)]
+#[derive(Debug, Error)]
 enum RunError {
     #[error("the command line is refused")]
     Flags(#[from] FlagError),
@@ -56,13 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            let mut text = format!("mesos-default-executor: {error}");
-            let mut next = error.source();
-            while let Some(cause) = next {
-                text.push_str(&format!(": {cause}"));
-                next = cause.source();
-            }
-            eprintln!("{text}");
+            eprintln!("mesos-default-executor: {}", describe(&error));
             ExitCode::FAILURE
         }
     }
@@ -232,8 +225,4 @@ fn container_ip(environment: &ExecutorEnvironment) -> String {
         socket.local_addr()
     });
     own.map_or_else(|_| agent.ip().to_string(), |own| own.ip().to_string())
-}
-
-fn now() -> Time {
-    Time::EPOCH + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

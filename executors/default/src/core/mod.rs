@@ -102,6 +102,18 @@ pub enum Answer<T> {
     Refused(u16, String),
 }
 
+impl<T> Answer<T> {
+    /// The same answer with another result.
+    pub fn and_then<U>(self, then: impl FnOnce(T) -> Answer<U>) -> Answer<U> {
+        match self {
+            Self::Done(result) => then(result),
+            Self::NotFound => Answer::NotFound,
+            Self::Unavailable(why) => Answer::Unavailable(why),
+            Self::Refused(status, text) => Answer::Refused(status, text),
+        }
+    }
+}
+
 /// Everything that can happen to the executor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {

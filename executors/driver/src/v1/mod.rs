@@ -349,6 +349,8 @@ fn error_text(error: &ClientError) -> String {
     }
 }
 
-fn now() -> Time {
+/// The time of day, for cores that are told the time.
+#[must_use]
+pub fn now() -> Time {
     Time::EPOCH + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
