@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use mesos_agent_core::paths::Paths;
-use mesos_agent_core::recovery::RecoveredState;
+use mesos_agent_core::recovery::{RecoveredState, RecoveredTask};
+use mesos_agent_core::status_update_stream::is_terminal;
 use mesos_agent_core::{ContainerLaunch, ContainerTermination};
 use mesos_containerizer::{LaunchRequest, RecoverableContainer, Termination};
+use mesos_proto::v0::mesos::{ExecutorInfo, Resource};
 
 /// What the containerizer is asked to start.
 pub fn launch_request(launch: ContainerLaunch) -> LaunchRequest {
@@ -60,14 +62,26 @@ pub fn recoverable(state: &RecoveredState, paths: &Paths) -> Vec<RecoverableCont
                 container_id: run.container_id.clone(),
                 pid,
                 sandbox: run_paths.sandbox().to_owned(),
-                resources: executor
-                    .info
-                    .as_ref()
-                    .map(|info| info.resources.clone())
-                    .unwrap_or_default(),
+                resources: resources_of(executor.info.as_ref(), &run.tasks),
                 limits: BTreeMap::new(),
             });
         }
     }
     containers
+}
+
+/// What a recovered executor and those of its tasks that have not ended may use. The executor's registration brings
+/// the exact sum; until then a container must not be held to less than it has.
+fn resources_of(executor: Option<&ExecutorInfo>, tasks: &[RecoveredTask]) -> Vec<Resource> {
+    let ended = |task: &&RecoveredTask| {
+        let updates = task.records.iter().filter_map(|record| record.update.as_ref());
+        updates.into_iter().any(|update| is_terminal(update.status.state()))
+    };
+    let of_tasks = tasks
+        .iter()
+        .filter(|task| !ended(task))
+        .filter_map(|task| task.info.as_ref());
+    let of_tasks = of_tasks.flat_map(|task| &task.resources);
+    let own = executor.into_iter().flat_map(|info| &info.resources);
+    own.chain(of_tasks).cloned().collect()
 }

@@ -42,13 +42,23 @@ impl Folders {
     }
 }
 
-/// What executors inherit of the agent's environment: everything that does not speak to the agent itself.
-fn base_environment() -> Vec<(String, String)> {
-    let own =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut variables: Vec<(String, String)> = own
-        .filter(|(name, _)| !name.starts_with("MESOS_") && !name.starts_with("LIBPROCESS_"))
-        .collect();
+/// What executors start from, below what the agent sets for them: the flag, or the agent's own environment without
+/// what speaks to the agent itself.
+fn base_environment(flags: &Flags) -> Vec<(String, String)> {
+    let given = flags
+        .json("executor_environment_variables")
+        .and_then(|json| json.as_object());
+    let mut variables: Vec<(String, String)> = match given {
+        Some(given) => given
+            .iter()
+            // Values are texts: the flag was checked for that.
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
+        None => std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| !name.starts_with("MESOS_") && !name.starts_with("LIBPROCESS_"))
+            .collect(),
+    };
     if !variables.iter().any(|(name, _)| name == "PATH") {
         variables.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
     }
@@ -91,7 +101,7 @@ pub fn agent_config(
 ) -> Result<AgentConfig, SettingsError> {
     let info = agent_info(flags, pid, &folders.work_dir)?;
     let mut config = AgentConfig::new(pid.clone(), info, folders.work_dir.clone());
-    config.base_environment = base_environment();
+    config.base_environment = base_environment(flags);
     config.launcher_dir = launcher_dir;
     config.sandbox_directory = PathBuf::from(flags.string("sandbox_directory"));
     config.registration_backoff_factor = flags.duration("registration_backoff_factor");
@@ -176,5 +186,42 @@ fn runtime_dir(flags: &Flags) -> PathBuf {
         machine_wide.to_owned()
     } else {
         std::env::temp_dir().join("mesos/runtime")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use mesos::flags::Outcome;
+
+    use super::*;
+
+    fn flags(more: &str) -> Flags {
+        let arguments = ["--master=127.0.0.1:1", "--work_dir=/w", more].map(OsString::from);
+        match mesos::flags::agent::FLAGS.read(arguments, Vec::new()) {
+            Ok(Outcome::Run(flags)) => flags,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_environment_of_executors_can_be_replaced_but_for_a_search_path() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let replaced = base_environment(&flags(r#"--executor_environment_variables={"A": "b"}"#));
+        assert_eq!(replaced, [pair("A", "b"), pair("PATH", DEFAULT_PATH)]);
+        let own_path = base_environment(&flags(r#"--executor_environment_variables={"PATH": "/opt/bin"}"#));
+        assert_eq!(own_path, [pair("PATH", "/opt/bin")]);
+        let inherited = base_environment(&flags("--strict"));
+        assert!(inherited.iter().any(|(name, _)| name == "PATH"));
+        assert!(!inherited.iter().any(|(name, _)| name.starts_with("MESOS_")));
+    }
+
+    #[test]
+    fn limits_are_held_by_control_groups_only() {
+        assert!(enforced_limits("posix/cpu,posix/mem").is_empty());
+        assert_eq!(enforced_limits("posix/cpu, cgroups/mem"), ["mem"]);
+        assert_eq!(enforced_limits("cgroups/cpu"), ["cpus"]);
+        assert_eq!(enforced_limits("cgroups/all"), ["cpus", "mem"]);
     }
 }

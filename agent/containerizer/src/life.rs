@@ -126,6 +126,14 @@ fn prepare(
     let rlimits = if inner.isolation.rlimits {
         launcher::rlimits_of(request.container_info.as_ref())?
     } else {
+        if request
+            .container_info
+            .as_ref()
+            .is_some_and(|info| info.rlimit_info.is_some())
+        {
+            // As the original does; the log says what is missing.
+            tracing::warn!(%container_id, "rlimit_info has no effect without the isolator posix/rlimits");
+        }
         Vec::new()
     };
     launcher::make_sandbox(&request.sandbox, user.as_ref())?;

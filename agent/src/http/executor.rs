@@ -65,16 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_is_read() {
-        let (call, media_type) = parse(&request(
-            Method::POST,
-            &[("Content-Type", "application/json")],
-            SUBSCRIBE,
-        ))
-        .expect("valid");
-        assert_eq!(
-            (call.type_(), call.executor_id.value(), media_type),
-            (call::Type::SUBSCRIBE, "e", MediaType::Json)
-        );
+    fn a_subscription_is_read_with_a_token_or_without() {
+        let json = ("Content-Type", "application/json");
+        for headers in [&[json][..], &[json, ("Authorization", "Bearer a.b.c")]] {
+            let (call, media_type) = parse(&request(Method::POST, headers, SUBSCRIBE)).expect("valid");
+            assert_eq!(
+                (call.type_(), call.executor_id.value(), media_type),
+                (call::Type::SUBSCRIBE, "e", MediaType::Json)
+            );
+        }
     }
 }

@@ -31,7 +31,6 @@ const NO_ZOOKEEPER: &str = environment::NO_ZOOKEEPER;
 const NO_NESTED_COLLECTION: &str = "sandboxes of nested containers are collected with the executor's, not before";
 const ALL_FEATURES: &str = "an agent always announces what it can do";
 const NO_DOMAIN_SOCKETS: &str = "executors only connect over TCP yet";
-const NO_ENVIRONMENT: &str = "the environment of executors cannot be replaced yet";
 const NO_RELATIVE_URIS: &str = "relative URIs are not completed yet";
 const NO_IP6: &str = "IPv6 addresses of containers are not there yet";
 
@@ -87,7 +86,7 @@ pub static TABLE: &[FlagSpec] = flags! {
         "first authentication window";
     "authentication_timeout_max": Duration = Is("1mins"), RefusedUnless(&[], NO_AUTHENTICATION), Any,
         "largest authentication window";
-    "executor_environment_variables": Json = Unset, RefusedUnless(&[], NO_ENVIRONMENT),
+    "executor_environment_variables": Json = Unset, Works,
         Checked(checks::string_map, "a JSON object of strings"),
         "complete environment given to executors, JSON";
     "executor_registration_timeout": Duration = Is("1mins"), Works, Any, "time for an executor to register";

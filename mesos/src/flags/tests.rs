@@ -328,7 +328,7 @@ fn files_stand_for_their_content() {
     std::fs::write(&path, "{\"a\": \"b\"}\n").expect("a temporary file");
     let file = path.to_string_lossy();
     let value = |form: String| {
-        let flag = format!("--executor_environment_variables={form}");
+        let flag = format!("--firewall_rules={form}");
         read_with(&agent::FLAGS, &["--master=a:1", "--work_dir=/w", &flag], &[])
     };
     for form in [format!("file://{file}"), file.to_string(), "{\"a\": \"b\"}".to_owned()] {
