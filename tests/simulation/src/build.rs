@@ -11,6 +11,8 @@ use pb::framework_info::capability::Type as FrameworkCapability;
 pub const AGENT_CPUS: f64 = 4.0;
 /// Memory of every agent, in megabytes.
 pub const AGENT_MEM: f64 = 2048.0;
+/// Disk of every agent, in megabytes.
+pub const AGENT_DISK: f64 = 1000.0;
 /// What a task takes.
 pub const TASK_CPUS: f64 = 0.5;
 /// Memory of a task, in megabytes.
@@ -19,6 +21,11 @@ pub const TASK_MEM: f64 = 128.0;
 pub const EXECUTOR_CPUS: f64 = 0.1;
 /// Memory of a framework's own executor, in megabytes.
 pub const EXECUTOR_MEM: f64 = 32.0;
+
+/// The framework that keeps reservations and volumes.
+pub const KEEPER: usize = 2;
+/// Its role.
+pub const KEEPER_ROLE: &str = "store";
 
 /// A number of something.
 #[must_use]
@@ -36,7 +43,11 @@ pub fn agent_config(upid: &Upid, seed: u128) -> AgentConfig {
     let mut info = pb::SlaveInfo::new();
     info.set_hostname(format!("host-{}", upid.address().ip()));
     info.set_port(i32::from(upid.address().port()));
-    info.resources = vec![scalar("cpus", AGENT_CPUS), scalar("mem", AGENT_MEM)];
+    info.resources = vec![
+        scalar("cpus", AGENT_CPUS),
+        scalar("mem", AGENT_MEM),
+        scalar("disk", AGENT_DISK),
+    ];
     AgentConfig {
         executor_registration_timeout: Duration::from_secs(10),
         executor_shutdown_grace_period: Duration::from_secs(3),
@@ -45,7 +56,8 @@ pub fn agent_config(upid: &Upid, seed: u128) -> AgentConfig {
     }
 }
 
-/// A framework: the first is of the old kind, the second knows partitions and roles.
+/// A framework: the first is of the old kind, the second knows partitions and roles, the third refines reservations as
+/// well and keeps volumes.
 #[must_use]
 pub fn framework_info(index: usize) -> pb::FrameworkInfo {
     let mut info = pb::FrameworkInfo::new();
@@ -54,8 +66,11 @@ pub fn framework_info(index: usize) -> pb::FrameworkInfo {
     info.set_checkpoint(true);
     info.set_failover_timeout(7.0 * 24.0 * 3600.0);
     if index > 0 {
-        info.roles.push("web".to_owned());
-        for kind in [FrameworkCapability::MULTI_ROLE, FrameworkCapability::PARTITION_AWARE] {
+        info.roles
+            .push(if index == KEEPER { KEEPER_ROLE } else { "web" }.to_owned());
+        let refines = (index == KEEPER).then_some(FrameworkCapability::RESERVATION_REFINEMENT);
+        let kinds = [FrameworkCapability::MULTI_ROLE, FrameworkCapability::PARTITION_AWARE];
+        for kind in kinds.into_iter().chain(refines) {
             let mut capability = pb::framework_info::Capability::new();
             capability.set_type(kind);
             info.capabilities.push(capability);

@@ -8,7 +8,7 @@ use libprocess::{Random, SeededRandom};
 /// Number of agents.
 pub const AGENTS: usize = 3;
 /// Number of frameworks.
-pub const FRAMEWORKS: usize = 2;
+pub const FRAMEWORKS: usize = 3;
 
 /// One misfortune, or its end.
 #[derive(Clone, Debug)]

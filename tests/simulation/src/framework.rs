@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use libprocess::{Random, SeededRandom, Upid};
 use mesos::Message;
+use mesos::resources::Resources;
 use mesos_proto::v0::mesos as pb;
 use mesos_scheduler_driver::v0::{ApiCall, Callback, Core, DriverConfig, Effect, Input, Timer};
 use pb::TaskState;
@@ -16,6 +17,7 @@ use pb::TaskState;
 use crate::build::{self, EXECUTOR_CPUS, EXECUTOR_MEM, TASK_CPUS, TASK_MEM, amount};
 use crate::failure::Failure;
 use crate::faults::Fate;
+use crate::keeper::Keeper;
 use crate::ledger::{Ledger, TaskRecord};
 use crate::net::{Alarm, Habit, Net};
 
@@ -259,6 +261,14 @@ impl FrameworkHost {
         #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
         filters.set_refuse_seconds(self.random.below(4) as f64);
         let id = offer.id.clone().unwrap_or_default();
+        if self.index == build::KEEPER {
+            let operations = self.operations_for(offer);
+            return if operations.is_empty() {
+                ApiCall::DeclineOffer(id, filters)
+            } else {
+                ApiCall::AcceptOffers(vec![id], operations, filters)
+            };
+        }
         let tasks = if self.launching && !self.random.chance(300_000) {
             self.tasks_for(offer)
         } else {
@@ -268,6 +278,27 @@ impl FrameworkHost {
             return ApiCall::DeclineOffer(id, filters);
         }
         ApiCall::LaunchTasks(vec![id], tasks, filters)
+    }
+
+    /// What the framework that keeps reservations and volumes does with an offer.
+    fn operations_for(&mut self, offer: &pb::Offer) -> Vec<pb::offer::Operation> {
+        let Ok(resources) = Resources::from_protobuf(&offer.resources) else {
+            return Vec::new();
+        };
+        let mut keeper = Keeper::new(resources.unallocate(), self.random.fork());
+        if !self.launching {
+            keeper.give_all_back();
+            return keeper.operations();
+        }
+        let id = format!("f{}-t{}", self.index, self.ledger.len());
+        keeper.change(&id);
+        if self.ledger.len() < TASKS_MAX && self.random.chance(500_000) {
+            let agent = offer.slave_id.clone().unwrap_or_default();
+            if let Some(task) = keeper.launch(build::task_info(&id, &agent)) {
+                self.ledger.launched(&task);
+            }
+        }
+        keeper.operations()
     }
 
     fn tasks_for(&mut self, offer: &pb::Offer) -> Vec<pb::TaskInfo> {

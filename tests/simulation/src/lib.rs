@@ -14,6 +14,7 @@ pub mod executor;
 pub mod failure;
 pub mod faults;
 pub mod framework;
+pub mod keeper;
 pub mod ledger;
 pub mod master;
 pub mod net;
