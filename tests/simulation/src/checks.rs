@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use libprocess::Upid;
+use mesos::resources::Resources;
 use mesos_agent_core::ExecutorState;
 use mesos_proto::v0::mesos as pb;
 
@@ -32,12 +33,22 @@ pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
             tasks.iter().filter_map(move |task| known?.get(task))
         });
         let live = tasks.filter(|task| !task.is_terminal());
-        let tasks: Vec<_> = live.flat_map(|task| task.message().resources.clone()).collect();
+        let tasks: Resources = live.map(mesos_master_core::Task::resources).sum();
         let executors = agent.executors().values().flat_map(|executors| executors.values());
         let executors = executors.flat_map(|executor| &executor.resources);
         let offers = agent.offers().iter().filter_map(|id| core.offers().get(id));
         let offers = offers.flat_map(|offer| &offer.message().resources);
-        fits("the master", agent.upid(), tasks.iter().chain(executors).chain(offers))?;
+        let others = Resources::from_protobuf(executors.chain(offers));
+        let taken = &tasks + &others.map_err(|error| Failure::new(error.to_string()))?;
+        // Operations that never reached an agent are undone when it comes back, and launches that were to use what they
+        // made stay in the books until the agent says that the tasks are not there. What really runs is checked on the
+        // agent's side, always.
+        let has_come_back = agent.reregistered_time().is_some();
+        if !has_come_back && !agent.total().unreserved().contains(&taken.unallocate().unreserved()) {
+            let (total, upid) = (agent.total(), agent.upid());
+            let what = format!("{taken} of {total} are committed on {upid} in the view of the master");
+            return Err(Failure::new(what));
+        }
     }
     Ok(())
 }
@@ -58,10 +69,10 @@ pub fn check_agent(agent: &AgentHost) -> Result<(), Failure> {
         let launched = executor.launched_tasks().flat_map(|task| &task.resources);
         own.chain(queued).chain(launched)
     });
-    fits("the agent", agent.upid(), resources)
+    fits(agent.upid(), resources)
 }
 
-fn fits<'a>(whose: &str, agent: &Upid, resources: impl Iterator<Item = &'a pb::Resource>) -> Result<(), Failure> {
+fn fits<'a>(agent: &Upid, resources: impl Iterator<Item = &'a pb::Resource>) -> Result<(), Failure> {
     let (mut cpus, mut mem) = (0.0, 0.0);
     for resource in resources {
         match resource.name() {
@@ -72,7 +83,7 @@ fn fits<'a>(whose: &str, agent: &Upid, resources: impl Iterator<Item = &'a pb::R
     }
     for (name, used, total) in [("cpus", cpus, AGENT_CPUS), ("mem", mem, AGENT_MEM)] {
         if used > total + TOLERANCE {
-            let what = format!("{used} {name} of {total} are committed on {agent} in the view of {whose}");
+            let what = format!("{used} {name} of {total} are committed on {agent} in its own view");
             return Err(Failure::new(what));
         }
     }
@@ -91,6 +102,21 @@ pub fn is_idle(master: &MasterHost, agents: &[AgentHost]) -> bool {
     master_idle
         && agents.iter().all(|agent| {
             agent.running_executors() == 0 && agent.core().is_some_and(|core| core.frameworks().next().is_none())
+        })
+}
+
+/// Whether every reservation was given back and every volume destroyed, for the master and on the agents alike.
+#[must_use]
+pub fn is_nothing_kept(master: &MasterHost, agents: &[AgentHost]) -> bool {
+    let given_back = |core: &mesos_master_core::Master| {
+        let mut agents = core.agents().values();
+        agents.all(|agent| agent.total().reserved_any().is_empty() && agent.operations().is_empty())
+    };
+    master.core().is_some_and(given_back)
+        && agents.iter().all(|agent| {
+            agent
+                .core()
+                .is_some_and(|core| core.checkpointed_resources().is_empty())
         })
 }
 
@@ -123,9 +149,11 @@ pub fn describe_unsettled(master: &MasterHost, agents: &[AgentHost], frameworks:
             let used = agent.used();
             let _ = write!(
                 text,
-                "\n  master: agent {} {:?} uses {used:?}",
+                "\n  master: agent {} {:?} of {} uses {used:?}, {} operations",
                 agent.id(),
-                agent.connection()
+                agent.connection(),
+                agent.total(),
+                agent.operations().len()
             );
         }
     }
@@ -137,7 +165,8 @@ pub fn describe_unsettled(master: &MasterHost, agents: &[AgentHost], frameworks:
             agent.running_executors()
         );
         let Some(core) = agent.core() else { continue };
-        let _ = write!(text, ", {:?}", core.state());
+        let kept = core.checkpointed_resources();
+        let _ = write!(text, ", {:?}, keeps {kept}", core.state());
         for executor in core.frameworks().flat_map(mesos_agent_core::Framework::executors) {
             let tasks = executor.queued_tasks().count() + executor.launched_tasks().count();
             let unacknowledged: Vec<_> = executor.terminated_tasks().map(|task| task.task_id.value()).collect();

@@ -139,7 +139,7 @@ impl Cluster {
         for framework in &mut self.frameworks {
             framework.start(&mut self.net)?;
         }
-        self.net.world.set_faults(self.weather.network);
+        self.net.set_faults(self.weather.network);
         self.net.set_duplicates(self.weather.duplicate_per_million);
         self.net.later(Duration::from_secs(5), Fate::Draw);
         Ok(())
@@ -379,7 +379,7 @@ impl Cluster {
             framework.stop_launching();
         }
         self.weather.network = Faults::default();
-        self.net.world.set_faults(self.weather.network);
+        self.net.set_faults(self.weather.network);
         // Whoever is down comes back; what was on its way arrives.
         let deadline = self.net.now() + Duration::from_secs(60);
         self.pass(deadline, Self::is_up)?;
@@ -410,6 +410,7 @@ impl Cluster {
             .all(|framework| framework.ledger().open().next().is_none())
             && !self.master.owes_answers()
             && checks::is_idle(&self.master, &self.agents)
+            && checks::is_nothing_kept(&self.master, &self.agents)
     }
 }
 

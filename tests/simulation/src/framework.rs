@@ -43,6 +43,8 @@ pub struct FrameworkHost {
     random: SeededRandom,
     lives: u16,
     launching: bool,
+    /// Names of volumes drawn so far.
+    volumes: u64,
 }
 
 impl FrameworkHost {
@@ -59,6 +61,7 @@ impl FrameworkHost {
             random,
             lives: 0,
             launching: true,
+            volumes: 0,
         }
     }
 
@@ -291,7 +294,8 @@ impl FrameworkHost {
             return keeper.operations();
         }
         let id = format!("f{}-t{}", self.index, self.ledger.len());
-        keeper.change(&id);
+        self.volumes += 1;
+        keeper.change(&format!("volume-{}", self.volumes));
         if self.ledger.len() < TASKS_MAX && self.random.chance(500_000) {
             let agent = offer.slave_id.clone().unwrap_or_default();
             if let Some(task) = keeper.launch(build::task_info(&id, &agent)) {

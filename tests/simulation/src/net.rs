@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use libprocess::sim::World;
+use libprocess::sim::{Faults, World};
 use libprocess::{Random, SeededRandom, Time, TimerId, Upid};
 use mesos::Message;
 use mesos::ids::{ContainerId, TaskId};
@@ -94,6 +94,7 @@ pub struct Net {
     alarm_next: u64,
     random: SeededRandom,
     duplicate_per_million: u32,
+    faults: Faults,
     fate: Upid,
 }
 
@@ -109,6 +110,7 @@ impl Net {
             alarm_next: 0,
             random,
             duplicate_per_million: 0,
+            faults: Faults::default(),
         }
     }
 
@@ -140,7 +142,23 @@ impl Net {
         if may_be_doubled(message) && self.random.chance(self.duplicate_per_million) {
             self.world.send(from, to, message.name(), body.clone());
         }
+        if may_be_lost(message) {
+            self.world.send(from, to, message.name(), body);
+            return;
+        }
+        let faults = self.faults;
+        self.world.set_faults(Faults {
+            drop_per_million: 0,
+            ..faults
+        });
         self.world.send(from, to, message.name(), body);
+        self.world.set_faults(faults);
+    }
+
+    /// What goes wrong with messages from now on.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.world.set_faults(faults);
     }
 
     /// Sets an alarm; it is gone with its owner's node.
@@ -160,6 +178,12 @@ impl Net {
     pub fn take(&mut self, token: u64) -> Option<Alarm> {
         self.alarms.remove(&token)
     }
+}
+
+/// The master applies operations before the agent has them, and later messages build on earlier ones. A connection loses
+/// nothing but its last messages, so that agents never see the later ones alone.
+const fn may_be_lost(message: &Message) -> bool {
+    !matches!(message, Message::ApplyOperation(_) | Message::CheckpointResources(_))
 }
 
 /// A repeated ACCEPT is answered as one with an offer that is gone, for tasks that run: no connection of libprocess
