@@ -7,6 +7,7 @@ mod life;
 mod partition;
 mod pods;
 mod restart;
+mod scenarios;
 mod tasks;
 mod thin;
 

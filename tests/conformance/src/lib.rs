@@ -4,15 +4,20 @@
 //! `programs/` here. Nothing in this crate links the code under test.
 
 mod cluster;
+mod events;
+mod gate;
 mod http;
 mod process;
 mod python;
+pub mod scenario;
 mod scheduler;
 mod stream;
 
 pub use cluster::Cluster;
+pub use events::{EventStream, NoEvent};
+pub use gate::Gate;
 pub use http::{Answer, exchange, get, post_json};
-pub use process::{Program, end_everything_in, eventually, somebody_runs};
+pub use process::{Program, ProgramError, end_everything_in, eventually, somebody_runs};
 pub use python::{Python, PythonError};
 pub use scheduler::{Scheduler, command_task, framework, offers_of, scalars, user};
 pub use stream::Records;

@@ -1,22 +1,44 @@
 //! One program of a cluster as a child process: a master or an agent that a test may kill, freeze and start again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
+use thiserror::Error;
 
 /// Longest wait for a program to say that it has started.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for the end after it was asked for.
 const END_PATIENCE: Duration = Duration::from_secs(30);
-/// How often the outside world is looked at again: there is nothing that could be waited on.
+/// How often the outside world is looked at again where nothing can be waited on.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Why a program is not as it should be.
+#[derive(Debug, Error)]
+pub enum ProgramError {
+    /// It cannot be started at all.
+    #[error("cannot start a program")]
+    Start(#[from] std::io::Error),
+    /// It has ended.
+    #[error("the program has ended; its log:\n{0}")]
+    Ended(String),
+    /// It did not say in time what it has to say.
+    #[error("the program did not log {wanted:?} in time; its log:\n{log}")]
+    Silent {
+        /// Any of these would have been right.
+        wanted: Vec<String>,
+        /// What it said.
+        log: String,
+    },
+}
 
 /// A running master or agent; killed when dropped.
 #[derive(Debug)]
@@ -24,6 +46,8 @@ pub struct Program {
     command: Vec<String>,
     child: Child,
     log: PathBuf,
+    /// What this life of it logged and nobody looked at yet; locked only so that threads may share a program.
+    lines: Mutex<Receiver<String>>,
     address: SocketAddr,
 }
 
@@ -35,14 +59,22 @@ impl Program {
     /// Panics with its log when it does not come up.
     #[must_use]
     pub fn master(mesos: &Path, folder: &Path, flags: &[&str]) -> Self {
+        Self::try_master(mesos, folder, flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Self::master`].
+    ///
+    /// # Errors
+    ///
+    /// Tells its log when it does not come up.
+    pub fn try_master(mesos: &Path, folder: &Path, flags: &[&str]) -> Result<Self, ProgramError> {
         let mut command = words(mesos, "master");
-        command.extend(["--ip=127.0.0.1", "--allocation_interval=100ms"].map(str::to_owned));
-        if !flags.iter().any(|flag| flag.starts_with("--registry=")) {
-            command.push("--registry=in_memory".to_owned());
-        }
+        command.push("--ip=127.0.0.1".to_owned());
+        command.push("--allocation_interval=100ms".to_owned());
         command.push(format!("--work_dir={}", folder.join("master").display()));
-        command.extend(flags.iter().map(|&flag| flag.to_owned()));
-        Self::start(command, 0, log(folder, "master.log"))
+        replace_flags(&mut command, &["--registry=in_memory"]);
+        replace_flags(&mut command, flags);
+        Self::start(command, 0, log(folder, "master.log")?)
     }
 
     /// Starts an agent of `master` with more flags; `folder` is for its state and its log.
@@ -52,35 +84,60 @@ impl Program {
     /// Panics with its log when it does not come up.
     #[must_use]
     pub fn agent(mesos: &Path, folder: &Path, master: SocketAddr, flags: &[&str]) -> Self {
+        Self::try_agent(mesos, folder, master, flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Self::agent`].
+    ///
+    /// # Errors
+    ///
+    /// Tells its log when it does not come up.
+    pub fn try_agent(mesos: &Path, folder: &Path, master: SocketAddr, flags: &[&str]) -> Result<Self, ProgramError> {
         let mut command = words(mesos, "agent");
         command.push(format!("--master={master}"));
         command.extend(["--ip=127.0.0.1", "--registration_backoff_factor=50ms"].map(str::to_owned));
         command.push("--resources=cpus:4;mem:4096;disk:4096".to_owned());
         command.push(format!("--work_dir={}", folder.join("work").display()));
         command.push(format!("--runtime_dir={}", folder.join("run").display()));
-        command.extend(flags.iter().map(|&flag| flag.to_owned()));
-        Self::start(command, 0, log(folder, "agent.log"))
+        replace_flags(&mut command, flags);
+        Self::start(command, 0, log(folder, "agent.log")?)
     }
 
-    fn start(command: Vec<String>, port: u16, log: PathBuf) -> Self {
-        let before = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
-        let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).open(&log).expect("a log file");
-        let child = spawn(&command, port, file);
+    fn start(command: Vec<String>, port: u16, log: PathBuf) -> Result<Self, ProgramError> {
+        let (child, lines) = spawn(&command, port, &log)?;
         let mut program = Self {
             command,
             child,
             log,
+            lines: Mutex::new(lines),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        program.address = eventually_within(START_PATIENCE, "the start of a program", || {
-            let log = program.log();
-            let fresh = log.get(usize::try_from(before).unwrap_or(0)..).unwrap_or_default();
-            let ended = program.child.try_wait().ok().flatten();
-            assert!(ended.is_none(), "ended with {ended:?}; log:\n{log}");
-            started(fresh)
-        });
-        program
+        let line = program.wait_for_log(&[" started upid="])?;
+        program.address = started(&line).ok_or_else(|| ProgramError::Ended(program.log()))?;
+        Ok(program)
+    }
+
+    /// Waits for a line of the log of this life that contains one of these texts; passes over the lines before it.
+    ///
+    /// # Errors
+    ///
+    /// Tells the log when the program ends, or says nothing of it in a minute.
+    pub fn wait_for_log(&mut self, wanted: &[&str]) -> Result<String, ProgramError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            let lines = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if wanted.iter().any(|wanted| line.contains(wanted)) => return Ok(line),
+                Ok(_) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ProgramError::Ended(self.log())),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    return Err(ProgramError::Silent {
+                        wanted: wanted.iter().map(|&wanted| wanted.to_owned()).collect(),
+                        log: self.log(),
+                    });
+                }
+            }
+        }
     }
 
     /// Where it listens.
@@ -123,8 +180,20 @@ impl Program {
     ///
     /// Panics with its log when it does not come up.
     pub fn restart_with(&mut self, flags: &[&str]) {
+        self.try_restart_with(flags).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// As [`Self::restart_with`].
+    ///
+    /// # Errors
+    ///
+    /// Tells its log when it does not come up.
+    pub fn try_restart_with(&mut self, flags: &[&str]) -> Result<(), ProgramError> {
         self.crash();
-        *self = Self::start(self.command_with(flags), self.address.port(), self.log.clone());
+        let mut command = self.command.clone();
+        replace_flags(&mut command, flags);
+        *self = Self::start(command, self.address.port(), self.log.clone())?;
+        Ok(())
     }
 
     /// Starts it again with flags that let it end by itself, and waits for that.
@@ -134,20 +203,14 @@ impl Program {
     /// Panics with its log when it does not end.
     pub fn restart_to_its_end(&mut self, flags: &[&str]) -> ExitStatus {
         self.crash();
-        let file = OpenOptions::new().append(true).open(&self.log).expect("a log file");
-        self.child = spawn(&self.command_with(flags), self.address.port(), file);
+        let mut command = self.command.clone();
+        replace_flags(&mut command, flags);
+        let started = spawn(&command, self.address.port(), &self.log);
+        let (child, lines) = started.expect("the executable starts");
+        self.child = child;
+        self.lines = Mutex::new(lines);
         self.wait()
             .unwrap_or_else(|| panic!("still running; log:\n{}", self.log()))
-    }
-
-    fn command_with(&self, flags: &[&str]) -> Vec<String> {
-        let mut command = self.command.clone();
-        for flag in flags {
-            let name = flag.split_once('=').map_or(*flag, |(name, _)| name);
-            command.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
-            command.push((*flag).to_owned());
-        }
-        command
     }
 
     /// Waits for its end.
@@ -192,26 +255,48 @@ fn words(executable: &Path, name: &str) -> Vec<String> {
     }
 }
 
-fn log(folder: &Path, name: &str) -> PathBuf {
-    std::fs::create_dir_all(folder).expect("a folder");
-    folder.join(name)
+/// Puts flags in the place of those with the same names.
+fn replace_flags(command: &mut Vec<String>, flags: &[&str]) {
+    for flag in flags {
+        let name = flag.split_once('=').map_or(*flag, |(name, _)| name);
+        command.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+        command.push((*flag).to_owned());
+    }
 }
 
-fn spawn(command: &[String], port: u16, log: File) -> Child {
-    Command::new(&command[0])
+fn log(folder: &Path, name: &str) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    Ok(folder.join(name))
+}
+
+/// Starts a program; what it logs goes to a file and to whoever waits for it.
+fn spawn(command: &[String], port: u16, log: &Path) -> std::io::Result<(Child, Receiver<String>)> {
+    let mut child = Command::new(&command[0])
         .args(&command[1..])
         .arg(format!("--port={port}"))
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("the executable starts")
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (sender, lines) = mpsc::channel();
+    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    if let Some(output) = child.stderr.take() {
+        std::thread::spawn(move || copy_lines(output, log, &sender));
+    }
+    Ok((child, lines))
+}
+
+fn copy_lines(output: ChildStderr, mut log: std::fs::File, sender: &Sender<String>) {
+    for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+        // A full disk must not stop the program; and nobody has to listen.
+        drop(log.write_all(&[line.as_slice(), b"\n"].concat()));
+        drop(sender.send(String::from_utf8_lossy(&line).into_owned()));
+    }
 }
 
 /// The address in the line that says that a program has started.
-fn started(log: &str) -> Option<SocketAddr> {
-    let line = log.lines().find(|line| line.contains(" started upid="))?;
+fn started(line: &str) -> Option<SocketAddr> {
     line.rsplit('@').next()?.trim().parse().ok()
 }
 
@@ -220,13 +305,8 @@ fn started(log: &str) -> Option<SocketAddr> {
 /// # Panics
 ///
 /// Panics when it does not become so in half a minute.
-pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    eventually_within(END_PATIENCE, what, condition)
-}
-
-/// The only place that looks again and again: what happens in other programs, in files and in `/proc`, tells nobody.
-fn eventually_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + END_PATIENCE;
     loop {
         if let Some(value) = condition() {
             return value;

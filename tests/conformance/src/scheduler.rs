@@ -1,15 +1,13 @@
 //! A framework on the bare v1 scheduler API: JSON over one socket for events and one socket a call.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::events::{EventStream, NoEvent};
 use crate::http::{Answer, exchange};
-use crate::stream::Records;
 
 /// Longest wait for something that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,8 +18,7 @@ pub struct Scheduler {
     master: SocketAddr,
     id: String,
     stream_id: String,
-    socket: TcpStream,
-    incoming: Receiver<Value>,
+    events: EventStream,
     /// What came and was not asked for yet.
     backlog: VecDeque<Value>,
     subscribed: Value,
@@ -45,23 +42,17 @@ impl Scheduler {
     /// Panics when the master refuses.
     #[must_use]
     pub fn subscribe_with(master: SocketAddr, framework: &Value, suppressed_roles: &[&str]) -> Self {
-        let (socket, answer, mut records) = open(master, framework, suppressed_roles);
-        let stream_id = answer.header("mesos-stream-id").expect("a stream id").to_owned();
-        let (sender, incoming) = channel();
-        std::thread::spawn(move || {
-            while let Some(record) = records.next_record() {
-                let event: Value = serde_json::from_slice(&record).expect("events are JSON");
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
+        let events = open(master, framework, suppressed_roles);
+        let stream_id = events
+            .answer()
+            .header("mesos-stream-id")
+            .expect("a stream id")
+            .to_owned();
         let mut scheduler = Self {
             master,
             id: String::new(),
             stream_id,
-            socket,
-            incoming,
+            events,
             backlog: VecDeque::new(),
             subscribed: Value::Null,
         };
@@ -82,9 +73,8 @@ impl Scheduler {
     /// Panics when the first event is no refusal.
     #[must_use]
     pub fn refused(master: SocketAddr, framework: &Value) -> Value {
-        let (_socket, _, mut records) = open(master, framework, &[]);
-        let record = records.next_record().expect("a first event");
-        let event: Value = serde_json::from_slice(&record).expect("events are JSON");
+        let events = open(master, framework, &[]);
+        let event = events.next(PATIENCE).expect("a first event");
         assert_eq!(event["type"], "ERROR", "{event}");
         event["error"].clone()
     }
@@ -168,7 +158,7 @@ impl Scheduler {
     }
 
     fn pull(&self, time: Duration) -> Option<Value> {
-        self.incoming.recv_timeout(time).ok()
+        self.events.next(time).ok()
     }
 
     /// Waits until the master has closed the stream; what came before stays for later.
@@ -179,21 +169,17 @@ impl Scheduler {
     pub fn wait_closed(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self
-                .incoming
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.events.next(deadline.saturating_duration_since(Instant::now())) {
                 Ok(event) => self.backlog.push_back(event),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => panic!("the stream stays open"),
+                Err(NoEvent::Closed) => return,
+                Err(NoEvent::InTime) => panic!("the stream stays open"),
             }
         }
     }
 
     /// Cuts the stream, as a framework that crashes.
     pub fn cut(&mut self) {
-        // The master may have closed it first.
-        drop(self.socket.shutdown(Shutdown::Both));
+        self.events.cut();
     }
 
     /// The next offer, out of an event that may hold several.
@@ -275,12 +261,6 @@ impl Scheduler {
     }
 }
 
-impl Drop for Scheduler {
-    fn drop(&mut self) {
-        self.cut();
-    }
-}
-
 /// The offers of an event; nothing when it is none of offers.
 #[must_use]
 pub fn offers_of(event: &Value) -> Option<&[Value]> {
@@ -322,20 +302,19 @@ pub fn command_task(id: &str, command: &str) -> Value {
 }
 
 /// Asks for a stream.
-fn open(master: SocketAddr, framework: &Value, suppressed_roles: &[&str]) -> (TcpStream, Answer, Records) {
+fn open(master: SocketAddr, framework: &Value, suppressed_roles: &[&str]) -> EventStream {
     let mut call = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": framework}});
     call["subscribe"]["suppressed_roles"] = json!(suppressed_roles);
     if let Some(id) = framework.get("id") {
         call["framework_id"] = id.clone();
     }
-    let mut socket = TcpStream::connect_timeout(&master, PATIENCE).expect("the master listens");
-    socket.write_all(&request(&call, "")).expect("the master reads");
-    let (answer, records) = Records::open(socket.try_clone().expect("a second handle"), PATIENCE);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    (socket, answer, records)
+    let events = EventStream::open(master, &request(&call, ""), PATIENCE).expect("the master answers");
+    assert_eq!(events.answer().status, 200, "{}", events.answer().text());
+    events
 }
 
-fn request(call: &Value, headers: &str) -> Vec<u8> {
+/// A call as bytes, with more header lines.
+pub(crate) fn request(call: &Value, headers: &str) -> Vec<u8> {
     let body = call.to_string();
     format!(
         "POST /api/v1/scheduler HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\

@@ -1,6 +1,6 @@
 //! A stream of records over a socket: HTTP chunks outside, `LENGTH\n` before each record inside.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -17,15 +17,14 @@ pub struct Records {
 impl Records {
     /// Reads the head of an answer; the whole body too when it is no stream.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// Panics when the server does not answer in time.
-    #[must_use]
-    pub fn open(socket: TcpStream, patience: Duration) -> (Answer, Self) {
-        socket.set_read_timeout(Some(patience)).expect("a timeout can be set");
+    /// Gives what the socket said when the server does not answer in time.
+    pub fn open(socket: TcpStream, patience: Duration) -> io::Result<(Answer, Self)> {
+        socket.set_read_timeout(Some(patience))?;
         let mut reader = BufReader::new(socket);
         let mut line = String::new();
-        reader.read_line(&mut line).expect("a status line");
+        reader.read_line(&mut line)?;
         let mut answer = Answer {
             status: line
                 .split(' ')
@@ -36,7 +35,7 @@ impl Records {
         };
         loop {
             line.clear();
-            reader.read_line(&mut line).expect("a head");
+            reader.read_line(&mut line)?;
             let Some((name, value)) = line.trim().split_once(':') else {
                 break;
             };
@@ -47,15 +46,12 @@ impl Records {
             .and_then(|length| length.parse::<usize>().ok());
         if let Some(length) = length {
             answer.body.resize(length, 0);
-            reader.read_exact(&mut answer.body).expect("a body");
+            reader.read_exact(&mut answer.body)?;
         }
         // Streams may be silent for as long as they like.
-        reader
-            .get_ref()
-            .set_read_timeout(None)
-            .expect("a timeout can be taken away");
+        reader.get_ref().set_read_timeout(None)?;
         let pending = Vec::new();
-        (answer, Self { reader, pending })
+        Ok((answer, Self { reader, pending }))
     }
 
     /// The next record; nothing at the end of the stream, however it came.
