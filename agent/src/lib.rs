@@ -16,6 +16,7 @@ mod process;
 mod program;
 mod recovery;
 mod sandboxes;
+mod sessions;
 mod settings;
 
 pub use process::{AgentProcess, Ended, Parts};

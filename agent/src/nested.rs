@@ -2,29 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use libprocess::http::StatusCode;
 use libprocess::http::media::{MediaType, plain};
-use libprocess::http::{StatusCode, negotiate};
-use libprocess::{Context, Responder, Response, StreamError};
+use libprocess::{Context, Responder, Response};
 use mesos::ids::ContainerId;
 use mesos_agent_core::Input;
-use mesos_containerizer::{ContainerOutput, ContainerizerError, LaunchRequest, Recovered};
-use mesos_node::{EventStream, WriteError};
+use mesos_containerizer::{ContainerizerError, LaunchRequest, Recovered};
 use mesos_proto::v0::mesos::ContainerStatus;
 use mesos_proto::v1::agent::call::Type;
-use mesos_proto::v1::agent::process_io::{Control, Data, control, data};
-use mesos_proto::v1::agent::{ProcessIO, process_io};
-use protobuf::MessageField;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::pipe::Receiver;
 
 use crate::http::operator::containers::{self, ContainerCall, Users};
-use crate::http::operator::parse::{Call, Framing};
+use crate::http::operator::parse::Call;
 use crate::process::AgentProcess;
-
-/// Most output in one record.
-const PIECE_BYTES_MAX: usize = 16 * 1024;
 
 /// Requests whose answers containers have to give. An agent that ends tells them to ask again: executors wait for its
 /// next life.
@@ -84,16 +74,8 @@ impl AgentProcess {
                     agent.callers.answer(key, containers::removed(&result));
                 });
             }
-            Ok(ContainerCall::Attach(id)) => responder.send(self.refuse_to_attach(call.kind, &id)),
+            Ok(ContainerCall::Attach(id)) => self.attach(&id, call, responder),
             Err(refusal) => responder.send(refusal),
-        }
-    }
-
-    fn refuse_to_attach(&self, kind: Type, container_id: &ContainerId) -> Response {
-        if self.containerizer().containers().contains(container_id) {
-            plain(501, format!("this agent does not support the call {kind:?} yet"))
-        } else {
-            containers::unknown(container_id)
         }
     }
 
@@ -115,7 +97,7 @@ impl AgentProcess {
     }
 
     /// Launches a container, tells the core of it and then the caller.
-    fn launch_nested(
+    pub(crate) fn launch_nested(
         &mut self,
         container_id: ContainerId,
         request: LaunchRequest,
@@ -182,160 +164,4 @@ impl AgentProcess {
             agent.callers.answer(key, response);
         });
     }
-
-    /// Launches a container whose output is the answer; it ends with the connection.
-    fn open_session(
-        &mut self,
-        container_id: ContainerId,
-        mut request: LaunchRequest,
-        call: &Call,
-        responder: Responder,
-        context: &mut Context<Self>,
-    ) {
-        let pipes = std::io::pipe().and_then(|stdout| Ok((stdout, std::io::pipe()?)));
-        let ((stdout, to_stdout), (stderr, to_stderr)) = match pipes {
-            Ok(pipes) => pipes,
-            Err(error) => return responder.send(plain(500, format!("pipes cannot be made: {error}"))),
-        };
-        request.output = ContainerOutput::Pipes {
-            stdout: Arc::new(to_stdout.into()),
-            stderr: Arc::new(to_stderr.into()),
-        };
-        let (framing, media_type, heartbeat) = (call.framing, call.media_type, self.stream_heartbeat());
-        let id = container_id.clone();
-        self.launch_nested(container_id, request, context, move |agent, result, context| {
-            let receivers = || {
-                Ok((
-                    Receiver::from_owned_fd(stdout.into())?,
-                    Receiver::from_owned_fd(stderr.into())?,
-                ))
-            };
-            let failed = |error: std::io::Error| plain(500, format!("pipes cannot be read: {error}"));
-            let opened = match result {
-                Ok(()) => receivers().map_err(failed),
-                Err(error) => Err(containers::not_launched(&error)),
-            };
-            match opened {
-                Ok((stdout, stderr)) => {
-                    let (response, stream) = session_response(framing, media_type, agent, id, context);
-                    responder.send(response);
-                    let output = Output {
-                        stdout: Some(stdout),
-                        stderr: Some(stderr),
-                        stream,
-                    };
-                    context.run_async(output.pass_on(heartbeat), |_, (), _| {});
-                }
-                Err(refusal) => responder.send(refusal),
-            }
-        });
-    }
-}
-
-/// The answer that a session's output goes into. Once it is closed, by whichever side, the container ends.
-fn session_response(
-    framing: Framing,
-    media_type: MediaType,
-    agent: &AgentProcess,
-    container_id: ContainerId,
-    context: &Context<AgentProcess>,
-) -> (Response, EventStream) {
-    let (response, writer) = match framing {
-        Framing::Plain => Response::stream(media_type.as_str()),
-        Framing::RecordIo => {
-            let (response, writer) = Response::stream(negotiate::APPLICATION_RECORDIO);
-            (
-                response.with_header("Message-Content-Type", media_type.as_str()),
-                writer,
-            )
-        }
-    };
-    let (me, containerizer) = (context.me(), Arc::clone(agent.containerizer()));
-    writer.on_close(move || {
-        me.dispatch(move |_, context| {
-            let destroyed = containerizer.destroy(container_id);
-            context.run_async(destroyed, |_, _, _| {});
-        });
-    });
-    (response, EventStream::new(writer, media_type))
-}
-
-/// The output of a session on its way to the client.
-struct Output {
-    stdout: Option<Receiver>,
-    stderr: Option<Receiver>,
-    stream: EventStream,
-}
-
-impl Output {
-    /// Passes on what comes until both pipes have ended or the client has gone.
-    async fn pass_on(mut self, heartbeat: Duration) {
-        let mut beat = tokio::time::interval(heartbeat);
-        let (mut from_stdout, mut from_stderr) = (vec![0; PIECE_BYTES_MAX], vec![0; PIECE_BYTES_MAX]);
-        while self.stdout.is_some() || self.stderr.is_some() {
-            let record = tokio::select! {
-                read = read(&mut self.stdout, &mut from_stdout) => read.map(|piece| output(data::Type::STDOUT, piece)),
-                read = read(&mut self.stderr, &mut from_stderr) => read.map(|piece| output(data::Type::STDERR, piece)),
-                _ = beat.tick() => Some(beat_of(heartbeat)),
-            };
-            if let Some(record) = record
-                && !self.write(&record).await
-            {
-                return;
-            }
-        }
-    }
-
-    /// Writes a record, waiting for room; false when nobody reads any more.
-    async fn write(&self, record: &ProcessIO) -> bool {
-        loop {
-            match self.stream.write(record) {
-                Ok(()) => return true,
-                Err(WriteError::Stream(StreamError::Full)) => self.stream.room().await,
-                Err(error) => {
-                    tracing::debug!(%error, "the client of a session has gone");
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-/// Reads a piece; at the end of the pipe it is dropped.
-async fn read<'a>(pipe: &mut Option<Receiver>, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    let Some(open) = pipe.as_mut() else {
-        return std::future::pending().await;
-    };
-    match open.read(buffer).await {
-        Ok(length) if length > 0 => buffer.get(..length),
-        _ => {
-            *pipe = None;
-            None
-        }
-    }
-}
-
-fn output(kind: data::Type, piece: &[u8]) -> ProcessIO {
-    let mut bytes = Data::new();
-    bytes.set_type(kind);
-    bytes.set_data(piece.to_vec());
-    let mut record = ProcessIO::new();
-    record.set_type(process_io::Type::DATA);
-    record.data = MessageField::some(bytes);
-    record
-}
-
-fn beat_of(interval: Duration) -> ProcessIO {
-    let mut beat = Control::new();
-    beat.set_type(control::Type::HEARTBEAT);
-    let nanoseconds = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX);
-    beat.heartbeat
-        .mut_or_insert_default()
-        .interval
-        .mut_or_insert_default()
-        .set_nanoseconds(nanoseconds);
-    let mut record = ProcessIO::new();
-    record.set_type(process_io::Type::CONTROL);
-    record.control = MessageField::some(beat);
-    record
 }

@@ -33,6 +33,7 @@ use crate::nested::Callers;
 use crate::pending::Pending;
 use crate::recovery;
 use crate::sandboxes;
+use crate::sessions::Sessions;
 
 /// How an agent came to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,7 @@ pub struct AgentProcess {
     timers: BTreeMap<AgentTimer, TimerId>,
     /// Who waits for containers.
     pub(crate) callers: Callers,
+    pub(crate) sessions: Sessions,
     /// Sandboxes whose users cannot have them, and why: their containers are not launched.
     refused_sandboxes: BTreeMap<PathBuf, String>,
     pub(crate) pending: Pending,
@@ -113,6 +115,7 @@ impl AgentProcess {
             id_next: 0,
             timers: BTreeMap::new(),
             callers: Callers::default(),
+            sessions: Sessions::default(),
             refused_sandboxes: BTreeMap::new(),
             pending: Pending::default(),
             tally: Tally::default(),

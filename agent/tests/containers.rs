@@ -195,18 +195,27 @@ async fn launches_that_cannot_work_say_why() {
     cluster.stop(agent, StopMode::DestroyContainers).await;
 }
 
-/// Opens a session over protobuf.
-async fn session(agent: &Upid, parent: &str, value: &str, command_line: &str) -> RecordReader {
+fn id_of(parent: &str, value: &str) -> ContainerID {
     let mut id = ContainerID::new();
     id.set_value(value.to_owned());
     id.parent.mut_or_insert_default().set_value(parent.to_owned());
+    id
+}
+
+/// Opens a session over protobuf.
+async fn session(agent: &Upid, parent: &str, value: &str, command_line: &str) -> RecordReader {
     let mut command = CommandInfo::new();
     command.set_value(command_line.to_owned());
     let mut call = Call::new();
     call.set_type(call::Type::LAUNCH_NESTED_CONTAINER_SESSION);
     let launch = call.launch_nested_container_session.mut_or_insert_default();
-    launch.container_id = Some(id).into();
+    launch.container_id = Some(id_of(parent, value)).into();
     launch.command = Some(command).into();
+    open(agent, &call).await
+}
+
+/// Makes a call that is answered with records.
+async fn open(agent: &Upid, call: &Call) -> RecordReader {
     let headers = [
         ("Content-Type", "application/x-protobuf"),
         ("Accept", "application/recordio"),
@@ -266,5 +275,38 @@ async fn a_session_ends_with_its_client() {
     let end = container_call(agent.pid(), "WAIT_CONTAINER", &nested(&parent, "s"), "").await;
     let end = Response::type_(&mesos::json::from_slice::<Response>(&end.body).expect("an end"));
     assert_eq!(end, response::Type::WAIT_CONTAINER);
+    cluster.stop(agent, StopMode::DestroyContainers).await;
+}
+
+/// What comes until the end, of standard output alone.
+async fn stdout_of(mut records: RecordReader) -> String {
+    let mut stdout = Vec::new();
+    while let Some(record) = next(&mut records).await {
+        if record.data.type_() == data::Type::STDOUT {
+            stdout.extend(record.data.data());
+        }
+    }
+    String::from_utf8_lossy(&stdout).into_owned()
+}
+
+#[actix_rt::test]
+async fn whoever_attaches_to_a_session_sees_what_comes_after() {
+    let mut cluster = Cluster::start().await;
+    let (agent, parent) = with_executor(&mut cluster).await;
+    let command_line = "echo before; while ! test -e go; do sleep 0.01; done; echo after";
+    let mut first = session(agent.pid(), &parent, "s", command_line).await;
+    while next(&mut first).await.expect("a record").type_() != process_io::Type::DATA {}
+    let mut attach = Call::new();
+    attach.set_type(call::Type::ATTACH_CONTAINER_OUTPUT);
+    let body = attach.attach_container_output.mut_or_insert_default();
+    body.container_id = Some(id_of(&parent, "s")).into();
+    let second = open(agent.pid(), &attach).await;
+    std::fs::write(sandbox(agent.pid()).await.join("go"), "").expect("written");
+    let told = futures_util::future::join(stdout_of(first), stdout_of(second)).await;
+    assert_eq!(told, ("after\n".to_owned(), "after\n".to_owned()));
+    let end = container_call(agent.pid(), "WAIT_CONTAINER", &nested(&parent, "s"), "").await;
+    assert_eq!(end.status, 200);
+    let gone = container_call(agent.pid(), "ATTACH_CONTAINER_OUTPUT", &nested(&parent, "s"), "").await;
+    assert_eq!(gone.status, 404);
     cluster.stop(agent, StopMode::DestroyContainers).await;
 }

@@ -31,6 +31,11 @@ impl EventStream {
         Self { writer, media_type }
     }
 
+    /// Calls `hook` once the client has gone or the stream has ended.
+    pub fn on_close(&self, hook: impl FnOnce() + Send + 'static) {
+        self.writer.on_close(hook);
+    }
+
     /// Completes when there is room for more, or nobody reads any more; for producers that can wait.
     pub fn room(&self) -> impl Future<Output = ()> + Send + 'static {
         self.writer.room()
