@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mesos_proto::internal::wire::messages::{RegisterSlaveMessage, ReregisterSlaveMessage};
-use mesos_proto::v0::mesos::{Resource, SlaveInfo, Task, TaskState};
+use mesos_proto::v0::mesos::{ExecutorID, Resource, SlaveInfo, Task, TaskState};
 
 use super::framework::{FrameworkError, validate_framework};
 use crate::ids::{IdError, validate_id};
@@ -116,7 +116,7 @@ impl<'a> From<&'a Task> for TaskReport<'a> {
             id: task.task_id.value(),
             framework: task.framework_id.value(),
             agent: task.slave_id.value(),
-            executor: task.executor_id.as_ref().map(|executor| executor.value()),
+            executor: task.executor_id.as_ref().map(ExecutorID::value),
             state: task.state(),
         }
     }
