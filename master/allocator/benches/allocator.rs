@@ -1,20 +1,22 @@
 //! Cycles over clusters of many sizes, in the shapes of the field's known allocator benchmarks.
 //!
 //! `cargo bench -p mesos-allocator` walks the whole grid and takes long, because setting up a shape takes longer than
-//! measuring it; a filter such as `-- full_cycle/10000x1000` picks one. Each figure is a whole cycle with its offers,
-//! unless the group says otherwise.
+//! measuring it; a filter such as `-- full_cycle/10000x1000` picks one. Each figure is the processor time of a whole
+//! cycle with its offers, unless the group says otherwise.
 
+#[path = "support/processor_time.rs"]
+mod processor_time;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use mesos::capabilities::AgentCapabilities;
 use mesos_allocator::api::{AgentInfo, Allocations, Hold};
 use mesos_allocator::{Allocator, HierarchicalAllocator};
+use processor_time::CpuTime;
 use support::{Kind, START, agent_id, agent_total, cluster, decline, framework_id};
 
 /// Agents and frameworks: the grid, and the pair that Apache Mesos published a figure for.
@@ -34,7 +36,7 @@ const SHAPES: [(usize, usize); 13] = [
     (50_000, 1_000),
 ];
 
-fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+fn group<'a>(criterion: &'a mut Criterion<CpuTime>, name: &str) -> BenchmarkGroup<'a, CpuTime> {
     let mut group = criterion.benchmark_group(name);
     group
         .sample_size(10)
@@ -44,7 +46,11 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 }
 
 /// Measures first cycles, in which all agents are free and all is offered, on clusters that `prepare` makes.
-fn first_cycles(criterion: &mut Criterion, name: &str, prepare: impl Fn(usize, usize) -> HierarchicalAllocator) {
+fn first_cycles(
+    criterion: &mut Criterion<CpuTime>,
+    name: &str,
+    prepare: impl Fn(usize, usize) -> HierarchicalAllocator,
+) {
     let mut group = group(criterion, name);
     for (agents, frameworks) in SHAPES {
         let shape = format!("{agents}x{frameworks}");
@@ -62,14 +68,14 @@ fn first_cycles(criterion: &mut Criterion, name: &str, prepare: impl Fn(usize, u
 }
 
 /// All frameworks in one role; what is offered is accepted.
-fn full_cycle(criterion: &mut Criterion) {
+fn full_cycle(criterion: &mut Criterion<CpuTime>) {
     first_cycles(criterion, "full_cycle", |agents, frameworks| {
         cluster(agents, frameworks, Kind::PLAIN)
     });
 }
 
 /// As many roles as hundreds of frameworks allow, with quota on every second one and without: the price of quota.
-fn quota_cycle(criterion: &mut Criterion) {
+fn quota_cycle(criterion: &mut Criterion<CpuTime>) {
     for (name, quota) in [("roles_cycle", false), ("quota_cycle", true)] {
         first_cycles(criterion, name, |agents, frameworks| {
             let roles = frameworks.min(100);
@@ -83,7 +89,7 @@ fn quota_cycle(criterion: &mut Criterion) {
 }
 
 /// A reservation with five labels on every agent.
-fn labels_cycle(criterion: &mut Criterion) {
+fn labels_cycle(criterion: &mut Criterion<CpuTime>) {
     first_cycles(criterion, "labels_cycle", |agents, frameworks| {
         let kind = Kind {
             labels: 5,
@@ -94,7 +100,7 @@ fn labels_cycle(criterion: &mut Criterion) {
 }
 
 /// Nine of ten frameworks are suppressed.
-fn suppressed_cycle(criterion: &mut Criterion) {
+fn suppressed_cycle(criterion: &mut Criterion<CpuTime>) {
     first_cycles(criterion, "suppressed_cycle", |agents, frameworks| {
         let mut allocator = cluster(agents, frameworks, Kind::PLAIN);
         for number in (0..frameworks).filter(|number| number % 10 != 0) {
@@ -106,19 +112,19 @@ fn suppressed_cycle(criterion: &mut Criterion) {
 
 /// Everything offered is declined with a long filter, again and again: filters pile up, and each cycle passes over
 /// those who declined. A figure is one cycle and the declining of all its offers.
-fn declined_cycle(criterion: &mut Criterion) {
+fn declined_cycle(criterion: &mut Criterion<CpuTime>) {
     let mut group = group(criterion, "declined_cycle");
     for (agents, frameworks) in SHAPES {
         let mut kept = None;
         group.bench_function(format!("{agents}x{frameworks}"), |bencher| {
             let allocator = kept.get_or_insert_with(|| cluster(agents, frameworks, Kind::PLAIN));
             bencher.iter_custom(|rounds| {
-                let start = Instant::now();
+                let start = processor_time::now();
                 for _ in 0..rounds {
                     let found: Allocations = allocator.allocate(START);
                     decline(allocator, START, &found, Some(Duration::from_secs(3600)));
                 }
-                start.elapsed()
+                processor_time::now().saturating_sub(start)
             });
         });
     }
@@ -126,7 +132,7 @@ fn declined_cycle(criterion: &mut Criterion) {
 }
 
 /// One task ends and its agent is offered again.
-fn event(criterion: &mut Criterion) {
+fn event(criterion: &mut Criterion<CpuTime>) {
     let mut group = group(criterion, "event");
     for (agents, frameworks) in SHAPES {
         let mut kept = None;
@@ -150,7 +156,7 @@ fn event(criterion: &mut Criterion) {
 }
 
 /// Agents register one by one, each with its own event-driven cycle. A figure is a thousand of them.
-fn add_agents(criterion: &mut Criterion) {
+fn add_agents(criterion: &mut Criterion<CpuTime>) {
     let mut group = group(criterion, "add_agents");
     let total = agent_total(0);
     for (agents, frameworks) in SHAPES {
@@ -177,14 +183,9 @@ fn add_agents(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(
-    benches,
-    full_cycle,
-    quota_cycle,
-    labels_cycle,
-    suppressed_cycle,
-    declined_cycle,
-    event,
-    add_agents
-);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = full_cycle, quota_cycle, labels_cycle, suppressed_cycle, declined_cycle, event, add_agents
+}
 criterion_main!(benches);
