@@ -60,6 +60,13 @@ impl Master {
             self.plans.agents().all(planned),
             "something is planned for an agent that is not known"
         );
+        let schedulers = self.frameworks.values().filter_map(|framework| framework.upid.as_ref());
+        let mut schedulers: Vec<_> = schedulers.collect();
+        schedulers.sort_unstable();
+        require!(
+            self.throttles.addresses().eq(schedulers),
+            "the addresses of frameworks are not those whose messages are limited"
+        );
         require!(
             self.observers.len() == self.agents.len(),
             "observers and agents differ in number"

@@ -176,6 +176,11 @@ impl Throttles {
         }
     }
 
+    /// Addresses of all schedulers that speak libprocess, sorted.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Upid> {
+        self.schedulers.keys()
+    }
+
     fn lane(&self, from: &Upid) -> Lane {
         let Some(principal) = self.schedulers.get(from) else {
             return Lane::Free;

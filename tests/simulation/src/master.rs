@@ -8,9 +8,10 @@ use mesos::Message;
 use mesos_allocator::HierarchicalAllocator;
 use mesos_allocator::api::AllocatorOptions;
 use mesos_master_core::{
-    Effect, Input, Master, MasterConfig, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RequestId, Sender,
+    Effect, Input, Master, MasterConfig, MasterTimer, ObserverId, OperatorCall, OperatorRequest, RateLimits, RequestId,
+    Sender,
 };
-use mesos_proto::v0::mesos::MasterInfo;
+use mesos_proto::v0::mesos::{self as proto, MasterInfo};
 use mesos_registrar::{Batch, MemoryStorage, Registrar, Registry, Storage, StoreError};
 
 use crate::failure::Failure;
@@ -31,6 +32,13 @@ pub struct MasterHost {
     requests: u64,
     /// Requests of operators that this life of the master has not answered yet.
     unanswered: BTreeSet<RequestId>,
+}
+
+/// Every second life of a master lets messages of schedulers wait.
+fn limits(seed: u64) -> RateLimits {
+    let mut limits = proto::RateLimits::new();
+    limits.aggregate_default_qps = (seed & 2 == 2).then_some(100.0);
+    RateLimits::from_proto(&limits).unwrap_or(RateLimits::none())
 }
 
 impl MasterHost {
@@ -98,6 +106,8 @@ impl MasterHost {
             max_agent_ping_timeouts: 4,
             agent_reregister_timeout: Duration::from_secs(60),
             offer_timeout: Some(Duration::from_secs(15)),
+            agent_removal_interval: (seed & 1 == 1).then_some(Duration::from_secs(10)),
+            rate_limits: limits(seed),
             ..MasterConfig::new(info, seed)
         }
     }

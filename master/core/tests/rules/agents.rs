@@ -184,6 +184,32 @@ fn an_unreachable_agent_keeps_its_id_and_its_tasks_run_again() {
     }
 }
 
+/// The oldest are forgotten first; those that are remembered end or run again as ever.
+#[test]
+fn unreachable_tasks_are_kept_to_their_bound() {
+    let mut config = crate::harness::config();
+    config.max_unreachable_tasks_per_framework = 2;
+    let mut harness = Harness::with(config, mesos_registrar::Registry::new());
+    let (address, agent_id) = register_agent(&mut harness, 0);
+    let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
+    scheduler.launch(&mut harness, &agent_id, &["a", "b", "c"]);
+    harness.advance(Duration::from_secs(76));
+    let kept = |harness: &Harness| {
+        let framework = &harness.master.frameworks()[&scheduler.id];
+        let kept = framework.unreachable_tasks().iter().map(|(id, _)| id.to_string());
+        kept.collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&harness), ["b", "c"]);
+    let mut message = reregister_message(&agent_id);
+    message.frameworks.push(scheduler.info.clone());
+    let task = reported_task(&scheduler.id, &agent_id, "a", TaskState::TASK_RUNNING);
+    message.tasks.push(task);
+    harness.receive(&address, message);
+    assert!(kept(&harness).is_empty(), "the agent is back without them");
+    let framework = &harness.master.frameworks()[&scheduler.id];
+    assert_eq!(framework.tasks().len(), 1, "a forgotten task that runs is known again");
+}
+
 #[test]
 fn executors_of_ended_frameworks_are_shut_down_on_a_returning_agent() {
     let mut harness = Harness::new();

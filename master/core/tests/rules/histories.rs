@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use libprocess_types::Upid;
 use mesos::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use mesos_master_core::{Input, OperatorCall};
+use mesos_master_core::{Input, MasterConfig, OperatorCall, RateLimits};
 use mesos_proto::internal::wire::messages as wire;
+use mesos_proto::v0::mesos as proto;
 use mesos_proto::v0::mesos::TaskState;
 use mesos_proto::v0::scheduler::call::Type;
+use mesos_registrar::Registry;
 
 use crate::actors::{
     MODERN, Scheduler, agent_upid, command_task, executor_task, framework_info, register_message, reported_task,
     reregister_message, subscribe_call, update, uuid,
 };
-use crate::harness::Harness;
+use crate::harness::{Harness, config};
 
 /// A small generator of random numbers (splitmix64).
 struct Dice(u64);
@@ -43,10 +45,25 @@ struct History {
     next_task: u32,
 }
 
+/// Of four masters one limits nothing, one removals, one messages, one both.
+fn limits(seed: u64) -> MasterConfig {
+    let mut config = config();
+    if seed & 1 == 1 {
+        config.agent_removal_interval = Some(Duration::from_secs(40));
+    }
+    if seed & 2 == 2 {
+        let mut limits = proto::RateLimits::new();
+        limits.aggregate_default_qps = Some(0.2);
+        limits.aggregate_default_capacity = (seed & 4 == 4).then_some(3);
+        config.rate_limits = RateLimits::from_proto(&limits).expect("good limits");
+    }
+    config
+}
+
 impl History {
     fn new(seed: u64) -> Self {
         Self {
-            harness: Harness::new(),
+            harness: Harness::with(limits(seed), Registry::new()),
             dice: Dice(seed),
             schedulers: Vec::new(),
             next_task: 0,
