@@ -179,7 +179,8 @@ impl Master {
         if let Some(departure) = self.departure_of(&accepted.agent_id) {
             return self.refuse_departed(&accepted, &operations, departure);
         }
-        let offered = accepted.remaining.clone();
+        let only_launches = operations.iter().all(is_launch);
+        let offered = (!only_launches).then(|| accepted.remaining.clone());
         for operation in operations {
             self.carry_out_one(&mut accepted, operation);
         }
@@ -196,8 +197,13 @@ impl Master {
                 .transition_offered_to_allocated(&framework_id, &agent_id, &launched);
         }
         // What operations made was not declined: it comes back without a filter.
-        let declined = &remaining - &(&remaining - &offered);
-        let made = &(&remaining - &declined) + &resized;
+        let (made, declined) = match offered {
+            None => (resized, remaining),
+            Some(offered) => {
+                let declined = &remaining - &(&remaining - &offered);
+                (&(&remaining - &declined) + &resized, declined)
+            }
+        };
         for (returned, filters) in [(made, None), (declined, Some(filters))] {
             if !returned.is_empty() {
                 let now = self.now;
@@ -224,6 +230,11 @@ impl Master {
             (_, Ok(())) => self.operate(accepted, operation),
         }
     }
+}
+
+/// Whether an operation makes nothing of the resources that it leaves.
+fn is_launch(operation: &Operation) -> bool {
+    matches!(operation.type_(), OperationType::LAUNCH | OperationType::LAUNCH_GROUP)
 }
 
 /// The tasks that a launch operation describes.

@@ -110,30 +110,38 @@ impl Master {
         })
     }
 
-    /// Moves resources from the accepted offers to a launch. The check before made sure that they are there. Of a shared
-    /// volume there may be more uses than copies in the offers: the allocator is told of the others.
+    /// Moves resources from the accepted offers to a launch. The check before made sure that they are there.
     fn consume(&mut self, accepted: &mut Accepted, resources: &Resources) {
-        let shared = resources.shared();
-        let additional = &shared - &accepted.remaining.shared();
-        if !additional.is_empty() {
-            let conversion = Conversion {
-                consumed: Resources::new(),
-                converted: additional,
-            };
-            let told = self
-                .allocator
-                .update_allocation(&accepted.framework_id, &accepted.agent_id, &[conversion]);
-            if let Err(error) = told {
-                tracing::error!(framework_id = %accepted.framework_id, %error, "use of a shared volume not accounted for");
-            }
-            accepted.remaining -= &shared;
-        } else if let Err(error) = accepted.remaining.try_subtract(&shared) {
-            tracing::error!(framework_id = %accepted.framework_id, %error, "launch uses more than was offered");
-        }
-        if let Err(error) = accepted.remaining.try_subtract(&resources.nonshared()) {
-            tracing::error!(framework_id = %accepted.framework_id, %error, "launch uses more than was offered");
-        }
         accepted.launched += resources;
+        let shared = resources.shared();
+        let rest = if shared.is_empty() {
+            accepted.remaining.try_subtract(resources)
+        } else {
+            self.consume_shared(accepted, &shared);
+            accepted.remaining.try_subtract(&resources.nonshared())
+        };
+        if let Err(error) = rest {
+            tracing::error!(framework_id = %accepted.framework_id, %error, "launch uses more than was offered");
+        }
+    }
+
+    /// Of a shared volume there may be more uses than copies in the offers: the allocator is told of the others.
+    fn consume_shared(&mut self, accepted: &mut Accepted, shared: &Resources) {
+        let additional = shared - &accepted.remaining.shared();
+        accepted.remaining -= shared;
+        if additional.is_empty() {
+            return;
+        }
+        let conversion = Conversion {
+            consumed: Resources::new(),
+            converted: additional,
+        };
+        let told = self
+            .allocator
+            .update_allocation(&accepted.framework_id, &accepted.agent_id, &[conversion]);
+        if let Err(error) = told {
+            tracing::error!(framework_id = %accepted.framework_id, %error, "use of a shared volume not accounted for");
+        }
     }
 
     /// Adds the executor unless the agent has it; tells whether the agent must start one.

@@ -102,8 +102,14 @@ impl Place<'_> {
             (Some(known), Some(named)) => validate_same_executor(known, named)?,
             (None, _) | (_, None) => all += &needed.executor,
         }
-        let missing = all.shared().filter(|volume| !self.shared.contains_resource(volume));
-        if missing.is_empty() && self.available.contains(&all.nonshared()) {
+        let shared = all.shared();
+        let fits = if shared.is_empty() {
+            self.available.contains(&all)
+        } else {
+            let known = shared.iter().all(|volume| self.shared.contains_resource(volume));
+            known && self.available.contains(&all.nonshared())
+        };
+        if fits {
             return Ok(());
         }
         Err(LaunchError::TooMuch {

@@ -128,6 +128,7 @@ impl Master {
         }
         self.allocator
             .recover_resources(self.now, framework_id, agent_id, resources, None, Hold::Allocated);
+        self.undo_what_became_free(agent_id);
     }
 
     /// Takes a task out of the live ones and remembers it as ended.

@@ -1,6 +1,7 @@
 //! Operations: reservations, volumes and disks.
 
 mod agents;
+mod histories;
 mod offered;
 mod operators;
 mod providers;
