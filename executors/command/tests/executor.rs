@@ -77,17 +77,20 @@ fn a_stubborn_tree_is_killed_after_the_grace_period() {
     let subscription = agent.accept_subscription(&["TASK_KILLING_STATE"]);
     let stubborn = "trap '' TERM; \
         setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 1; done' & \
+        (setsid sh -c 'trap \"\" TERM; echo $$ > orphan; while :; do sleep 1; done' &) ; \
         echo ready > ready; while :; do sleep 1; done";
     subscription.send(&launch(&task(stubborn)));
     agent.update(TaskState::TASK_STARTING);
     agent.update(TaskState::TASK_RUNNING);
     let daemon = executor.pid_in("daemon");
+    // Its parent has ended: the executor is its parent now.
+    let orphan = executor.pid_in("orphan");
     executor.wait_for("ready");
     subscription.send(&kill("t", Some(Duration::from_millis(200))));
     agent.update(TaskState::TASK_KILLING);
     let killed = agent.update(TaskState::TASK_KILLED);
     assert_eq!(killed.message(), "Command terminated with signal Killed");
-    assert!(!agent::runs(daemon));
+    assert!(!agent::runs(daemon) && !agent::runs(orphan));
     subscription.acknowledge(&killed);
     assert_eq!(executor.exit_code(), Some(0));
 }
