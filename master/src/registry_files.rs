@@ -33,11 +33,14 @@ impl FolderFiles {
     ///
     /// What the system says; [`io::ErrorKind::WouldBlock`] when another master has the folder.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(FOLDER_MODE).create(folder)?;
-        if let Some(parent) = folder.parent() {
-            File::open(parent)?.sync_all()?;
-        }
+        let parent = folder.parent().unwrap_or(folder);
+        fs::create_dir_all(parent)?;
+        let made = fs::DirBuilder::new().mode(FOLDER_MODE).create(folder);
+        made.or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })?;
+        File::open(parent)?.sync_all()?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
-    fn bad(&self, reason: impl ToString) -> DecodeError {
+    fn bad(&self, reason: &dyn std::error::Error) -> DecodeError {
         DecodeError::BadPart {
             operation: self.kind,
             reason: reason.to_string(),
@@ -178,13 +178,13 @@ impl<'a> Reader<'a> {
 
     fn id(&mut self) -> Result<AgentId, DecodeError> {
         let part = self.part()?;
-        let text = std::str::from_utf8(part).map_err(|error| self.bad(error))?;
+        let text = std::str::from_utf8(part).map_err(|error| self.bad(&error))?;
         Ok(AgentId::new(text))
     }
 
     fn plain_message<M: Message>(&mut self) -> Result<M, DecodeError> {
         let part = self.part()?;
-        M::parse_from_bytes(part).map_err(|error| self.bad(error))
+        M::parse_from_bytes(part).map_err(|error| self.bad(&error))
     }
 
     fn message<M: Message>(&mut self) -> Result<Box<M>, DecodeError> {

@@ -192,6 +192,7 @@ fn a_killed_master_with_its_registry_on_disk_forgets_nothing_that_it_confirmed()
     let mut lost = Program::agent(super::mesos(), &site.path("lost"), master.address(), &[]);
     let gone = scheduler.offer()["agent_id"].clone();
     assert_ne!(&gone, kept);
+    site.wait_for_file("lost/work/meta/slaves/latest/slave.info");
     lost.crash();
     let machine = json!([{"hostname": "zz"}]);
     let window = json!({"machine_ids": machine, "unavailability": {"start": {"nanoseconds": 7}}});

@@ -221,13 +221,13 @@ impl<F: Files> DiskStorage<F> {
             cut_to: None,
             usable: true,
         });
-        self.forget_files_before(before);
+        self.forget_files_before(before.as_ref());
         Ok(())
     }
 
     /// Removes files that nothing is repaired from any more. One that stays is tried again with the next file.
-    fn forget_files_before(&mut self, before: Option<Current>) {
-        let kept = [self.current.as_ref(), before.as_ref()].map(|file| file.map(|file| file.name.clone()));
+    fn forget_files_before(&mut self, before: Option<&Current>) {
+        let kept = [self.current.as_ref(), before].map(|file| file.map(|file| file.name.clone()));
         let names = self.files.list().unwrap_or_default();
         for name in names.into_iter().filter(|name| name.starts_with(NAME)) {
             if !kept.iter().flatten().any(|keep| *keep == name)
