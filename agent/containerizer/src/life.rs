@@ -347,9 +347,22 @@ pub(crate) fn recorded_status(inner: &Inner, container_id: &ContainerId) -> Opti
 }
 
 /// Kills all processes of a container, nested containers first, and waits until they are gone.
+///
+/// Its own processes are stopped before: an executor whose container ends must not take the end of the containers
+/// inside it for that of its tasks and tell so, when it is the agent that knows why they end.
 pub(crate) async fn kill(inner: &Arc<Inner>, container_id: &ContainerId) {
+    let (root, has_nested) = {
+        let registry = inner.registry();
+        let root = registry.live.get(container_id).and_then(|live| live.root);
+        (root, !registry.nested_in(container_id).is_empty())
+    };
+    if let Some(root) = root.filter(|_| has_nested) {
+        let stopped = tokio::task::spawn_blocking(move || process_tree::stop_tree(root)).await;
+        if let Ok(Err(error)) = stopped {
+            tracing::warn!(%container_id, %error, "processes of the container run on until they are killed");
+        }
+    }
     inner.destroy_nested(container_id).await;
-    let root = inner.registry().live.get(container_id).and_then(|live| live.root);
     let Some(root) = root else {
         return;
     };

@@ -213,6 +213,25 @@ pub enum TreeError {
 ///
 /// Says when `look` fails; processes may have been stopped then and are let go.
 pub fn signal_all(look: impl Fn() -> io::Result<Vec<ProcessStat>>, signal: Signal) -> Result<usize, TreeError> {
+    let stopped = stop_all(look)?;
+    send_each(&stopped, signal);
+    if signal != Signal::SIGKILL {
+        send_each(&stopped, Signal::SIGCONT);
+    }
+    Ok(stopped.len())
+}
+
+/// Stops a whole tree; it does nothing more until it is killed or let go.
+///
+/// # Errors
+///
+/// Says when the processes of the host cannot be read; none is stopped then.
+pub fn stop_tree(root: TreeRoot) -> Result<(), TreeError> {
+    stop_all(|| Ok(members(&processes()?, root))).map(drop)
+}
+
+/// Stops every process that `look` finds, in rounds until there is none that is new.
+fn stop_all(look: impl Fn() -> io::Result<Vec<ProcessStat>>) -> Result<BTreeSet<i32>, TreeError> {
     let mut stopped = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
         let found = match look() {
@@ -232,11 +251,7 @@ pub fn signal_all(look: impl Fn() -> io::Result<Vec<ProcessStat>>, signal: Signa
             break;
         }
     }
-    send_each(&stopped, signal);
-    if signal != Signal::SIGKILL {
-        send_each(&stopped, Signal::SIGCONT);
-    }
-    Ok(stopped.len())
+    Ok(stopped)
 }
 
 /// Kills every process that `look` finds and waits until they have ended, at most for `patience`.

@@ -124,6 +124,23 @@ fn nested_containers_end_before_their_parent_and_are_forgotten_with_it() {
 }
 
 #[test]
+fn a_parent_that_is_destroyed_does_not_see_its_nested_containers_end() {
+    let host = Host::new();
+    let containerizer = host.containerizer();
+    let outer = ContainerId::new("p");
+    let watch = "while ! test -s containers/n/pid; do sleep 0.01; done; touch watching; \
+        while kill -0 $(cat containers/n/pid); do :; done; touch noticed; exec sleep 600";
+    host.launch(&containerizer, &outer, host.shell("p", watch));
+    let command = format!("echo $$ > pid; {SLEEP}");
+    host.launch(&containerizer, &outer.child("n"), host.shell("", &command));
+    let watching = host.path("p/watching");
+    eventually("a watch", || watching.exists().then_some(()));
+    host.wait(containerizer.destroy(outer)).expect("known");
+    assert!(!runs(pid_in(&host.path("p/containers/n/pid"))));
+    assert!(!host.path("p/noticed").exists());
+}
+
+#[test]
 fn signals_reach_the_command_and_nobody_else() {
     let host = Host::new();
     let containerizer = host.containerizer();

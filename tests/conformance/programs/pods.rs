@@ -38,15 +38,8 @@ fn until_file(site: &Site, name: &str) -> String {
     )
 }
 
-/// The process of the executor: the only child of the first process of its container, which checkpoints name.
+/// The first process of the executor's container, from the agent's checkpoints.
 fn executor_pid(site: &Site) -> i32 {
-    let init = init_pid(site);
-    let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children")).expect("it runs");
-    let first = children.split_whitespace().next().expect("a child");
-    first.parse().expect("a number")
-}
-
-fn init_pid(site: &Site) -> i32 {
     let mut folders: Vec<PathBuf> = vec![site.path("agent")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
