@@ -52,16 +52,9 @@ impl<T> Limiter<T> {
         (!self.waiting.is_empty()).then(|| self.free.saturating_since(now))
     }
 
-    /// Drops the waiting events that match and gives how many there were: they use no permit.
-    pub(crate) fn cancel(&mut self, matches: impl Fn(&T) -> bool) -> usize {
-        let before = self.waiting.len();
-        self.waiting.retain(|event| !matches(event));
-        before - self.waiting.len()
-    }
-
-    /// The waiting events, first to leave first.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = &T> {
-        self.waiting.iter()
+    /// Drops what waits first as long as it is stale: it uses no permit.
+    pub(crate) fn skip(&mut self, is_stale: impl Fn(&T) -> bool) {
+        while self.waiting.pop_front_if(|event| is_stale(event)).is_some() {}
     }
 }
 
@@ -80,9 +73,9 @@ mod tests {
         Comes(&'static str, Option<&'static str>),
         Leaves(Option<&'static str>),
         Due(Option<u64>),
-        Cancelled(&'static str, usize),
+        Skipped(&'static str),
     }
-    use Step::{Cancelled, Comes, Due, Leaves};
+    use Step::{Comes, Due, Leaves, Skipped};
 
     #[test]
     fn events_leave_one_an_interval_in_their_order() {
@@ -97,12 +90,13 @@ mod tests {
             (20, Leaves(Some("b"))),
             (20, Leaves(None)),
             (20, Due(Some(10))),
-            (21, Cancelled("c", 1)),
-            (21, Cancelled("c", 0)),
+            (21, Skipped("d")),
+            (21, Due(Some(9))),
+            (21, Skipped("c")),
             (30, Leaves(Some("d"))),
             (30, Due(None)),
             (39, Comes("e", None)),
-            (39, Cancelled("e", 1)),
+            (39, Skipped("e")),
             (40, Comes("f", Some("f"))),
             (41, Leaves(None)),
         ];
@@ -116,7 +110,7 @@ mod tests {
                     let due = tenths.map(|tenths| Duration::from_millis(tenths * 100));
                     assert_eq!(limiter.due(now), due, "row {index}");
                 }
-                Cancelled(event, count) => assert_eq!(limiter.cancel(|own| own == event), *count, "row {index}"),
+                Skipped(event) => limiter.skip(|own| own == event),
             }
         }
     }
@@ -134,7 +128,7 @@ mod tests {
         }
         assert_eq!(left, [1, 2, 3], "three seconds, three events");
         assert_eq!(limiter.due(at(32)), Some(Duration::from_millis(800)));
-        assert_eq!(limiter.waiting().copied().collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(limiter.release(at(40)), Some(4));
     }
 
     #[test]

@@ -17,13 +17,12 @@ use crate::config::MasterConfig;
 use crate::effect::Effect;
 use crate::input::{ObserverId, RequestId};
 use crate::inverse_offers::InverseOffers;
-use crate::limiter::Limiter;
 use crate::maintenance::{MaintenanceChange, MaintenanceQueue};
 use crate::model::{Agent, Bounded, Framework, Machines, Offer, Plans, RecentIds};
 use crate::operations::OperationCounts;
 use crate::quota_rules::Quotas;
 use crate::rate_limits::Throttles;
-use crate::removal::Removal;
+use crate::removal::Removals;
 use crate::reported::{KnownResources, Reregistration};
 use crate::weights::Weights;
 
@@ -95,7 +94,7 @@ pub struct Master {
     pub(crate) maintenance: MaintenanceQueue,
     pub(crate) inverse_offers: InverseOffers,
     /// Agents that wait to be given up, when removals are limited.
-    pub(crate) removals: Option<Limiter<Removal>>,
+    pub(crate) removals: Option<Removals>,
     /// Schedulers that speak libprocess, and those of their messages that wait.
     pub(crate) throttles: Throttles,
 }
@@ -201,7 +200,7 @@ impl Master {
             machines: Machines::default(),
             maintenance: MaintenanceQueue::default(),
             inverse_offers: InverseOffers::default(),
-            removals: config.agent_removal_interval.map(Limiter::new),
+            removals: config.agent_removal_interval.map(Removals::new),
             throttles: Throttles::new(&config.rate_limits),
             config,
         }

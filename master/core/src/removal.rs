@@ -7,10 +7,15 @@
 //!
 //! Source: shared facts, `flags_master.tsv`, `metrics.tsv`, `pitfalls.md` D28.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use libprocess_types::Time;
 use mesos::ids::AgentId;
 use mesos_registrar::Operation;
 
 use crate::input::MasterTimer;
+use crate::limiter::Limiter;
 use crate::master::{Master, Pending};
 use crate::status;
 
@@ -26,10 +31,64 @@ pub(crate) enum Silence {
 }
 
 /// An agent that is to be given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Removal {
-    pub(crate) agent_id: AgentId,
-    pub(crate) silence: Silence,
+    agent_id: AgentId,
+    silence: Silence,
+}
+
+/// Agents that wait to be given up.
+///
+/// Of thousands that wait any one may show up again: then only its ticket becomes void, and its place in the line is
+/// skipped when it is due.
+#[derive(Clone, Debug)]
+pub(crate) struct Removals {
+    limiter: Limiter<(Removal, u64)>,
+    /// The valid tickets.
+    tickets: BTreeMap<Removal, u64>,
+    next: u64,
+}
+
+impl Removals {
+    pub(crate) const fn new(interval: Duration) -> Self {
+        Self {
+            limiter: Limiter::new(interval),
+            tickets: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    fn waits(&self, removal: &Removal) -> bool {
+        self.tickets.contains_key(removal)
+    }
+
+    fn cancel(&mut self, removal: &Removal) -> bool {
+        self.tickets.remove(removal).is_some()
+    }
+
+    fn skip_void(&mut self) {
+        let tickets = &self.tickets;
+        self.limiter
+            .skip(|(removal, ticket)| tickets.get(removal) != Some(ticket));
+    }
+
+    /// Takes a removal and gives it back when it may happen now.
+    fn admit(&mut self, now: Time, removal: Removal) -> Option<Removal> {
+        self.skip_void();
+        self.next += 1;
+        self.tickets.insert(removal.clone(), self.next);
+        let (removal, _) = self.limiter.admit(now, (removal, self.next))?;
+        self.tickets.remove(&removal);
+        Some(removal)
+    }
+
+    /// The next one, once its time has come.
+    fn release(&mut self, now: Time) -> Option<Removal> {
+        self.skip_void();
+        let (removal, _) = self.limiter.release(now)?;
+        self.tickets.remove(&removal);
+        Some(removal)
+    }
 }
 
 impl Master {
@@ -39,11 +98,8 @@ impl Master {
             agent_id: id.clone(),
             silence,
         };
-        let waits = self
-            .removals
-            .as_ref()
-            .is_some_and(|removals| removals.waiting().any(|waiting| *waiting == removal));
-        if waits || !self.can_be_given_up(&removal) {
+        let waits = |removals: &Removals| removals.waits(&removal);
+        if self.removals.as_ref().is_some_and(waits) || !self.can_be_given_up(&removal) {
             tracing::debug!(agent_id = %id, ?silence, "agent is not given up: it waits for that, leaves or comes back");
             return;
         }
@@ -74,8 +130,8 @@ impl Master {
     /// An agent gave a sign of life that ends one kind of silence.
     pub(crate) fn cancel_removal(&mut self, id: &AgentId, silence: Silence) {
         let Some(removals) = &mut self.removals else { return };
-        let cancelled = removals.cancel(|waiting| waiting.agent_id == *id && waiting.silence == silence);
-        for _ in 0..cancelled {
+        let agent_id = id.clone();
+        if removals.cancel(&Removal { agent_id, silence }) {
             tracing::info!(agent_id = %id, ?silence, "agent is back, not given up");
             self.count("master/slave_unreachable_canceled");
         }
@@ -89,7 +145,10 @@ impl Master {
     }
 
     fn set_removal_timer(&mut self) {
-        let due = self.removals.as_ref().and_then(|removals| removals.due(self.now));
+        let due = self
+            .removals
+            .as_ref()
+            .and_then(|removals| removals.limiter.due(self.now));
         if let Some(after) = due {
             self.set_timer(MasterTimer::AgentRemoval, after);
         }

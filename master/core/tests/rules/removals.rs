@@ -161,3 +161,26 @@ fn ping_timeouts_multiply() {
     harness.advance(Duration::from_millis(200));
     assert_eq!(harness.master.agents().len(), 0);
 }
+
+/// Who was back and is silent again stands at the end of the line, and once.
+#[test]
+fn an_agent_that_comes_and_goes_waits_anew() {
+    let mut harness = limited(Registry::new());
+    register_agent(&mut harness, 0);
+    let (address, flapping) = register_agent(&mut harness, 1);
+    let (_, steady) = register_agent(&mut harness, 2);
+    harness.advance(Duration::from_secs(76));
+    assert_eq!(counted(&harness), [3, 1, 0]);
+    // An answer, and then five missed pings again, before the second permit after the first minute.
+    harness.receive(&address, wire::PongSlaveMessage::new());
+    harness.advance(Duration::from_secs(58));
+    assert_eq!(counted(&harness), [3, 1, 1]);
+    harness.advance(Duration::from_secs(2));
+    assert!(
+        harness.master.unreachable_agents().contains(&steady),
+        "the flapping one lost its place"
+    );
+    harness.advance(MINUTE);
+    assert_eq!(counted(&harness), [4, 3, 1]);
+    assert!(harness.master.unreachable_agents().contains(&flapping));
+}
