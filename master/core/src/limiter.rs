@@ -54,7 +54,9 @@ impl<T> Limiter<T> {
 
     /// Drops what waits first as long as it is stale: it uses no permit.
     pub(crate) fn skip(&mut self, is_stale: impl Fn(&T) -> bool) {
-        while self.waiting.pop_front_if(|event| is_stale(event)).is_some() {}
+        while self.waiting.front().is_some_and(&is_stale) {
+            self.waiting.pop_front();
+        }
     }
 }
 
