@@ -221,8 +221,16 @@ impl Master {
             framework.counters.operation(operation.type_());
         }
         match (operation.type_(), checked) {
-            (OperationType::LAUNCH, _) => self.launch(accepted, operation),
-            (OperationType::LAUNCH_GROUP, _) => self.launch_group(accepted, operation),
+            (OperationType::LAUNCH, Ok(())) => self.launch(accepted, operation),
+            (OperationType::LAUNCH_GROUP, Ok(())) => self.launch_group(accepted, operation),
+            (OperationType::LAUNCH, Err(text)) => {
+                let verdict = Verdict::new(TaskState::TASK_ERROR, Reason::REASON_TASK_INVALID, text);
+                self.refuse_tasks(&accepted.framework_id, tasks_of(&operation), &verdict);
+            }
+            (OperationType::LAUNCH_GROUP, Err(text)) => {
+                let verdict = Verdict::new(TaskState::TASK_ERROR, Reason::REASON_TASK_GROUP_INVALID, text);
+                self.refuse_tasks(&accepted.framework_id, tasks_of(&operation), &verdict);
+            }
             (OperationType::UNKNOWN, _) => {
                 tracing::warn!(framework_id = %accepted.framework_id, "operation of unknown type ignored");
             }

@@ -53,6 +53,16 @@ pub(super) fn named_resources(operation: &Operation) -> Vec<&proto::Resource> {
     }
 }
 
+/// The resources of launched tasks and executors that are told in both forms, older and newer, which may contradict each
+/// other.
+pub(super) fn twofold_resources(operation: &Operation) -> impl Iterator<Item = &proto::Resource> {
+    let group = &operation.launch_group;
+    let tasks = operation.launch.task_infos.iter().chain(&group.task_group.tasks);
+    let own = tasks.flat_map(|task| task.resources.iter().chain(&task.executor.resources));
+    let all = own.chain(&group.executor.resources);
+    all.filter(|resource| !resource.reservations.is_empty() && (resource.has_role() || resource.reservation.is_some()))
+}
+
 /// The resource provider whose resources an operation works on.
 pub(super) fn provider_of(operation: &Operation) -> Option<ResourceProviderId> {
     let first = named_resources(operation).into_iter().next()?;

@@ -11,7 +11,7 @@ use mesos_proto::v0::mesos::offer::Operation;
 use mesos_proto::v0::mesos::offer::operation::{CreateDisk, Type};
 use mesos_proto::v0::mesos::volume::Mode;
 
-use super::kind::{named_resources, provider_of};
+use super::kind::{named_resources, provider_of, twofold_resources};
 use super::refusal::Refusal;
 use crate::model::{Agent, Framework};
 
@@ -40,9 +40,11 @@ pub(super) struct Circumstances<'a> {
     pub(super) requester: Requester<'a>,
 }
 
-/// Checks the resources of an operation as they came, before they are brought into the one form.
+/// Checks the resources of an operation as they came, before they are brought into the one form. Of launches only what
+/// that would hide is looked at: the rest is checked with their tasks.
 pub(super) fn validate_sent(operation: &Operation) -> Result<(), Refusal> {
-    for resource in named_resources(operation) {
+    let named = named_resources(operation).into_iter();
+    for resource in named.chain(twofold_resources(operation)) {
         Resource::from_protobuf(resource)?;
     }
     Ok(())

@@ -26,17 +26,17 @@ use protobuf::MessageField;
 use crate::actors::{Scheduler, launch};
 use crate::harness::{Harness, Out, config, short, upid};
 
-const AGENT: &str = "slave(1)@127.0.0.1:15051";
+pub const AGENT: &str = "slave(1)@127.0.0.1:15051";
 
-struct Record {
-    at: f64,
-    from: Upid,
-    to: Upid,
-    message: Message,
+pub struct Record {
+    pub at: f64,
+    pub from: Upid,
+    pub to: Upid,
+    pub message: Message,
 }
 
 /// Reads a recording; `None` when the recordings are not on this machine.
-fn recording(name: &str) -> Option<Vec<Record>> {
+pub fn recording(name: &str) -> Option<Vec<Record>> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/wire"));
     let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
         eprintln!("skipped: no recording {name} in {}", folder.display());
@@ -71,15 +71,15 @@ fn recorded_config(records: &[Record]) -> MasterConfig {
 }
 
 /// Plays recordings into a master.
-struct Player {
-    harness: Harness,
+pub struct Player {
+    pub harness: Harness,
     epoch: Time,
     schedulers: BTreeMap<FrameworkId, Scheduler>,
     agent: Option<AgentId>,
 }
 
 impl Player {
-    fn new(config: MasterConfig, registry: Registry) -> Self {
+    pub fn new(config: MasterConfig, registry: Registry) -> Self {
         let harness = Harness::with(config, registry);
         let epoch = harness.now;
         Self {
@@ -103,13 +103,13 @@ impl Player {
         }
     }
 
-    fn advance_to(&mut self, at: f64) {
+    pub fn advance_to(&mut self, at: f64) {
         let target = self.epoch + Duration::from_secs_f64(at.max(0.0));
         let wait = target.saturating_since(self.harness.now);
         self.harness.advance(wait);
     }
 
-    fn feed(&mut self, record: &Record) {
+    pub fn feed(&mut self, record: &Record) {
         let mut message = record.message.clone();
         if let Message::SchedulerCall(call) = &mut message
             && call.type_() == Type::ACCEPT
@@ -247,7 +247,7 @@ fn comparable(message: &Message) -> Option<String> {
 }
 
 /// Compares what was sent to each receiver.
-fn compare(records: &[Record], harness: &Harness) {
+pub fn compare(records: &[Record], harness: &Harness) {
     let receivers: BTreeSet<Upid> = records
         .iter()
         .filter(|record| record.from.id() == "master")

@@ -138,7 +138,7 @@ impl History {
             .master
             .frameworks()
             .get(&id)
-            .is_some_and(|own| own.is_connected())
+            .is_some_and(mesos_master_core::Framework::is_connected)
         {
             return;
         }

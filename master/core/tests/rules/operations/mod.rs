@@ -6,6 +6,7 @@ mod offered;
 mod operators;
 mod providers;
 mod reconciliation;
+mod recorded;
 mod refusals;
 mod shared;
 mod updates;

@@ -215,6 +215,24 @@ fn older_agents_are_told_all_that_they_keep() {
 }
 
 #[test]
+fn resources_in_two_forms_must_say_the_same() {
+    let mut world = World::new();
+    let mut twofold = scalar("cpus", 1.0);
+    twofold.set_role("other".to_owned());
+    twofold.reservations = reserved("cpus", 1.0, ROLE).reservations;
+    let task = world.task("t", vec![twofold.clone()]);
+    world.accept(vec![launch(vec![task]), named("r", on(Type::RESERVE, vec![twofold]))]);
+    assert_eq!(world.harness.states(), [TaskState::TASK_ERROR]);
+    let text = world.harness.statuses()[0].message().to_owned();
+    assert!(text.contains("contradict each other"), "{text}");
+    assert!(
+        world.reasons()[0].contains("contradict each other"),
+        "{:?}",
+        world.reasons()
+    );
+}
+
+#[test]
 fn older_frameworks_reserve_in_the_older_form() {
     let message = registration(AgentCapabilities::all(), "cpus:4;mem:4096;disk:1000");
     let mut world = World::with(message, &[]);
