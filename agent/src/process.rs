@@ -328,10 +328,14 @@ impl AgentProcess {
         let key = self.pending.begin("update", &container_id);
         context.run_async(updated, move |agent, result, context| {
             agent.pending.end(key);
-            if let Err(error) = result {
-                let error = describe(&error);
-                agent.apply(Input::ContainerUpdateFailed { container_id, error }, context);
-            }
+            let answer = match result {
+                Ok(()) => Input::ContainerUpdated { container_id },
+                Err(error) => {
+                    let error = describe(&error);
+                    Input::ContainerUpdateFailed { container_id, error }
+                }
+            };
+            agent.apply(answer, context);
         });
     }
 

@@ -148,6 +148,7 @@ impl Agent {
                 self.nested_container_running(container_id, *status);
             }
             Input::NestedContainerEnded { container_id } => self.nested_container_ended(&container_id),
+            Input::ContainerUpdated { container_id } => self.container_updated(&container_id),
             Input::ContainerUpdateFailed { container_id, error } => {
                 self.container_update_failed(&container_id, &error);
             }

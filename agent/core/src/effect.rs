@@ -184,7 +184,8 @@ pub enum Effect {
         /// The container.
         container_id: ContainerId,
     },
-    /// Changes what a running container may use.
+    /// Changes what a running container may use; [`crate::Input::ContainerUpdated`] or
+    /// [`crate::Input::ContainerUpdateFailed`] is the answer, one for each.
     UpdateContainer {
         /// The container.
         container_id: ContainerId,

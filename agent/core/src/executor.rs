@@ -92,6 +92,8 @@ pub struct Executor {
     /// Kills asked for while a v1 executor was disconnected.
     pub(crate) waiting_kills: IndexMap<TaskId, Option<pb::KillPolicy>>,
     pub(crate) ever_sent_task: bool,
+    /// Changes of its container that are asked for and not answered: tasks wait for what they are to find there.
+    pub(crate) updates_awaited: u32,
 }
 
 impl Executor {
@@ -202,6 +204,7 @@ impl Executor {
             pending_termination: None,
             waiting_kills: IndexMap::new(),
             ever_sent_task: false,
+            updates_awaited: 0,
         }
     }
 

@@ -136,10 +136,11 @@ impl Agent {
 
     /// Tells the containerizer what the executor and its unfinished tasks may use.
     pub(crate) fn update_container(&mut self, key: &ExecutorKey) {
-        let Some(executor) = self.executor_by(key) else { return };
+        let Some(executor) = self.executor_mut(key) else { return };
         if executor.state != ExecutorState::Running {
             return;
         }
+        executor.updates_awaited += 1;
         let container_id = executor.container_id.clone();
         let resources = executor.used_resources();
         let limits = executor_limits(executor);
@@ -153,9 +154,13 @@ impl Agent {
         );
     }
 
-    /// Hands the queued tasks to a running executor, in the order of their arrival.
+    /// Hands the queued tasks to a running executor, in the order of their arrival, once its container has what they
+    /// need: a task must not look for its volume before that is there.
     pub(crate) fn deliver_queued_tasks(&mut self, key: &ExecutorKey) {
         let Some(executor) = self.executor_mut(key) else { return };
+        if executor.updates_awaited > 0 {
+            return;
+        }
         let groups = std::mem::take(&mut executor.queued_groups);
         let grouped = |id: &TaskId| {
             groups
@@ -354,6 +359,20 @@ impl Agent {
         self.counters.container_launch_errors += 1;
         self.destroy_container(container_id);
         self.executor_terminated(key, &ContainerTermination::default());
+    }
+
+    /// A container has what its executor and tasks may use.
+    pub(crate) fn container_updated(&mut self, container_id: &ContainerId) {
+        let Some(key) = self.executor_in(container_id).map(Executor::key) else {
+            return;
+        };
+        let Some(executor) = self.executor_mut(&key) else {
+            return;
+        };
+        executor.updates_awaited = executor.updates_awaited.saturating_sub(1);
+        if executor.is_connected() {
+            self.deliver_queued_tasks(&key);
+        }
     }
 
     /// A container could not be given what its executor and tasks may use.

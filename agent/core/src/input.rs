@@ -157,6 +157,11 @@ pub enum Input {
         /// The container.
         container_id: ContainerId,
     },
+    /// Resources of a running container were changed as [`crate::Effect::UpdateContainer`] asked.
+    ContainerUpdated {
+        /// The container.
+        container_id: ContainerId,
+    },
     /// Resources of a running container could not be changed as [`crate::Effect::UpdateContainer`] asked.
     ContainerUpdateFailed {
         /// The container.

@@ -99,7 +99,9 @@ fn check_executor(executor: &Executor, framework: FrameworkState) -> Result<(), 
         ExecutorState::Running if executor.connection == ExecutorConnection::Unknown => {
             Err("runs without ever having registered".to_owned())
         }
-        ExecutorState::Running if executor.is_connected() && !executor.queued.is_empty() => {
+        ExecutorState::Running
+            if executor.is_connected() && !executor.queued.is_empty() && executor.updates_awaited == 0 =>
+        {
             Err("connected, but tasks are not delivered".to_owned())
         }
         ExecutorState::Terminated if !executor.queued.is_empty() || !executor.launched.is_empty() => {

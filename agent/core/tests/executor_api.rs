@@ -186,7 +186,7 @@ fn tasks_and_kills_wait_for_a_disconnected_executor() {
     let effects = bench.call(2, build::subscribe("e1"));
     assert_eq!(
         events(&effects, 2),
-        [EventType::SUBSCRIBED, EventType::LAUNCH, EventType::KILL]
+        [EventType::SUBSCRIBED, EventType::KILL, EventType::LAUNCH]
     );
 }
 

@@ -447,3 +447,66 @@ fn tasks_run_only_with_volumes_that_are_there_and_keep_them() {
     }
     assert!(bench.disk.volumes.contains_key(Path::new("/w/volumes/roles/ops/v")));
 }
+
+#[test]
+fn a_task_is_delivered_once_its_volume_is_in_the_sandbox() {
+    let mut bench = bench();
+    finish(&mut bench, 1, &reserve(&reserved("disk", 100)));
+    finish(&mut bench, 2, &create(&volume("v", 60, "")));
+    let address = bench.running_task("t1", "e1");
+    bench.holds_updates = true;
+    let mut message = task_with_volume("t2");
+    message.set_launch_executor(false);
+    let effects = bench.receive(&master(), message.clone());
+    let [Effect::UpdateContainer { resources, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert!(resources.iter().any(|resource| resource.disk.persistence.is_some()));
+    // A kill in between ends the task before its executor hears of it.
+    let effects = bench.receive(&master(), build::kill_task("t2"));
+    assert_eq!(names(&effects), ["StatusUpdateMessage"]);
+    bench.updates.clear();
+    message.task.mut_or_insert_default().task_id = build::task_id("t3");
+    bench.receive(&master(), message);
+    let container_id = bench.launches[0].container_id.clone();
+    let mut delivered = Vec::new();
+    for _ in 0..4 {
+        let container_id = container_id.clone();
+        let effects = bench.step(mesos_agent_core::Input::ContainerUpdated { container_id });
+        delivered.extend(
+            sends(&effects)
+                .iter()
+                .map(|(to, message)| ((*to).clone(), message.name())),
+        );
+    }
+    assert_eq!(delivered, [(address, "mesos.internal.RunTaskMessage")]);
+}
+
+/// The recorded agent had a reservation with labels, a plain one and a volume.
+#[test]
+fn the_files_are_as_long_as_those_of_the_original() {
+    let labels = r#""labels":{"labels":[{"key":"k","value":"v"}]}"#;
+    let reservation =
+        |more: &str| format!(r#""reservations":[{{"type":"DYNAMIC","role":"ops","principal":"op"{more}}}]"#);
+    let disk = format!(
+        r#"{{"name":"disk","type":"SCALAR","scalar":{{"value":128}},{}}}"#,
+        reservation(&format!(",{labels}"))
+    );
+    let cpus = format!(
+        r#"{{"name":"cpus","type":"SCALAR","scalar":{{"value":0.5}},{}}}"#,
+        reservation("")
+    );
+    let volume = format!(
+        r#"{{"name":"disk","type":"SCALAR","scalar":{{"value":128}},{},
+        "disk":{{"persistence":{{"id":"vol-1","principal":"op"}},"volume":{{"mode":"RW","container_path":"data"}}}}}}"#,
+        reservation(&format!(",{labels}"))
+    );
+    let mut bench = bench();
+    let mut message = internal::CheckpointResourcesMessage::new();
+    message.resources = [disk, cpus, volume].iter().map(|json| build::resource(json)).collect();
+    bench.receive(&master(), message);
+    let paths = bench.agent.paths();
+    // `agent_workdir` among the recordings.
+    assert_eq!(bench.disk.files[&paths.resources_info()].len(), 147);
+    assert_eq!(bench.disk.files[&paths.resource_state()].len(), 151);
+}

@@ -117,18 +117,37 @@ impl Cluster {
 
     /// Starts an agent that follows the played master and waits until it is registered.
     pub async fn agent(&mut self, expected: &str) -> RunningAgent {
-        let flags = flags(self.folder.path(), &self.master_address());
-        let agent = mesos_agent::start(&flags, NodeConfig::default())
-            .await
-            .expect("an agent");
+        self.agent_with(expected, &[]).await
+    }
+
+    /// The same with more flags; they count before those that every agent here has.
+    pub async fn agent_with(&mut self, expected: &str, more: &[&str]) -> RunningAgent {
+        let agent = self.start_agent(more).await;
         self.master.receive(expected).await;
         until_ok(agent.pid(), "/state").await;
         agent
     }
 
+    /// Starts an agent, and waits for nothing.
+    pub async fn start_agent(&self, more: &[&str]) -> RunningAgent {
+        let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+        let given: Vec<String> = more.iter().map(|flag| name(flag)).collect();
+        let mut arguments = arguments(self.folder.path(), &self.master_address());
+        arguments.retain(|flag| !given.contains(&name(flag)));
+        arguments.extend(more.iter().map(|&flag| flag.to_owned()));
+        mesos_agent::start(&read(arguments), NodeConfig::default())
+            .await
+            .expect("an agent")
+    }
+
     /// Launches an executor with a task and brings the task to TASK_RUNNING.
     pub async fn run_task(&mut self, agent: &Upid) {
-        self.master.send(agent, run_task("t1"));
+        self.run(agent, run_task("t1")).await;
+    }
+
+    /// The same for a launch of the task `t1` in the executor that is played here.
+    pub async fn run(&mut self, agent: &Upid, launch: internal::RunTaskMessage) {
+        self.master.send(agent, launch);
         wait_for_container(agent).await;
         let mut register = internal::RegisterExecutorMessage::new();
         register
@@ -217,7 +236,8 @@ pub fn reregister_executor() -> internal::ReregisterExecutorMessage {
     message
 }
 
-fn run_task(id: &str) -> internal::RunTaskMessage {
+/// A launch of a task in the executor that is played here.
+pub fn run_task(id: &str) -> internal::RunTaskMessage {
     mesos::json::from_str(&format!(
         r#"{{"framework":{{"user":"root","name":"test","id":{{"value":"{FRAMEWORK}"}},"checkpoint":true,"roles":["*"],
         "capabilities":[{{"type":"MULTI_ROLE"}}],"principal":"p","hostname":"h"}},
@@ -239,7 +259,8 @@ fn run_task(id: &str) -> internal::RunTaskMessage {
     .expect("a message")
 }
 
-fn update(task: &str, state: pb::TaskState) -> internal::StatusUpdateMessage {
+/// A report of the played executor.
+pub fn update(task: &str, state: pb::TaskState) -> internal::StatusUpdateMessage {
     mesos::json::from_str(&format!(
         r#"{{"update":{{"framework_id":{{"value":"{FRAMEWORK}"}},"executor_id":{{"value":"{EXECUTOR}"}},
         "slave_id":{{"value":"{AGENT}"}},"timestamp":1.5,"uuid":"AAAAAAAAAAAAAAAAAAAAAA==",

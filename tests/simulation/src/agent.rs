@@ -263,6 +263,7 @@ impl AgentHost {
             Alarm::CheckpointWritten => self.checkpoint_written(net),
             Alarm::MasterDetected => self.apply(Input::MasterDetected(Some(self.master.clone())), net),
             Alarm::ContainerLaunched(id) => self.launched(id, net),
+            Alarm::ContainerUpdated(container_id) => self.apply(Input::ContainerUpdated { container_id }, net),
             Alarm::ContainerEnded(container_id, termination) => {
                 self.containers.remove(&container_id);
                 let termination = *termination;
@@ -344,8 +345,10 @@ impl AgentHost {
             Effect::Shutdown { reason } => {
                 return Err(Failure::new(format!("{} stops: {reason:?}", self.upid)));
             }
-            Effect::UpdateContainer { .. }
-            | Effect::CollectFolders { .. }
+            Effect::UpdateContainer { container_id, .. } => {
+                net.set(&self.upid, Duration::ZERO, Alarm::ContainerUpdated(container_id));
+            }
+            Effect::CollectFolders { .. }
             | Effect::MeasureDisk
             | Effect::MeasureLoad
             | Effect::OpenStream { .. }

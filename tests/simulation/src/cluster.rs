@@ -245,6 +245,7 @@ impl Cluster {
             | Alarm::MasterDetected
             | Alarm::CheckpointWritten
             | Alarm::ContainerLaunched(_)
+            | Alarm::ContainerUpdated(_)
             | Alarm::ContainerEnded(..)
             | Alarm::Executor(_)
             | Alarm::Work(_) => match self.agents.iter_mut().find(|agent| agent.owns(owner)) {

@@ -46,6 +46,8 @@ pub enum Alarm {
     CheckpointWritten,
     /// A container has started, or could not be.
     ContainerLaunched(ContainerId),
+    /// What a container may use was changed.
+    ContainerUpdated(ContainerId),
     /// A container has ended.
     ContainerEnded(ContainerId, Box<ContainerTermination>),
     /// A timer of an executor's driver.

@@ -5,7 +5,7 @@
 pub mod build;
 pub mod disk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use libprocess_types::{Time, Upid};
@@ -42,6 +42,9 @@ pub struct Bench {
     pub disk: Disk,
     pub timers: BTreeMap<AgentTimer, Time>,
     pub launches: Vec<ContainerLaunch>,
+    /// Changes of containers that are to be answered; at once, unless `holds_updates`.
+    pub updates: VecDeque<ContainerId>,
+    pub holds_updates: bool,
     /// Everything that was written in this life, in order.
     pub writes: Vec<CheckpointWrite>,
     next_request: u64,
@@ -57,6 +60,8 @@ impl Bench {
             disk: Disk::default(),
             timers: BTreeMap::new(),
             launches: Vec::new(),
+            updates: VecDeque::new(),
+            holds_updates: false,
             writes: Vec::new(),
             next_request: 0,
         }
@@ -92,6 +97,16 @@ impl Bench {
 
     /// Takes an input and carries the effects out; gives them flat, in order, without the writes.
     pub fn step(&mut self, input: Input) -> Vec<Effect> {
+        let mut flat = self.step_once(input);
+        while !self.holds_updates
+            && let Some(container_id) = self.updates.pop_front()
+        {
+            flat.extend(self.step_once(Input::ContainerUpdated { container_id }));
+        }
+        flat
+    }
+
+    fn step_once(&mut self, input: Input) -> Vec<Effect> {
         let effects = self.agent.step(self.now, input);
         let mut flat = Vec::new();
         for effect in effects {
@@ -124,6 +139,7 @@ impl Bench {
             Effect::CancelTimer(timer) => {
                 self.timers.remove(timer);
             }
+            Effect::UpdateContainer { container_id, .. } => self.updates.push_back(container_id.clone()),
             Effect::LaunchContainer(launch) => self.launches.push((**launch).clone()),
             _ => {}
         }
