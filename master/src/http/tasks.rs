@@ -65,7 +65,7 @@ pub fn render(core: &Master, page: &Page) -> String {
     let shown = tasks.into_iter().skip(page.offset).take(page.limit);
     let mut json = String::with_capacity(1024);
     write_object(&mut json, |object| {
-        object.array("tasks", shown, |json, own| task(json, &own))
+        object.array("tasks", shown, |json, own| task(json, &own));
     });
     json
 }
