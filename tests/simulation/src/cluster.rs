@@ -311,8 +311,17 @@ impl Cluster {
             }
             Fate::KillExecutor(number) => self.agents[number].kill_executor(&mut self.net)?,
             Fate::Operate => {
-                let call = operator::draw(&mut self.random);
-                self.master.operate(call, &mut self.net)?;
+                let call = self.master.core().map(|core| operator::draw(&mut self.random, core));
+                if let Some(call) = call {
+                    self.master.operate(call, &mut self.net)?;
+                }
+            }
+            Fate::Reopen => {
+                let calls = self.master.core().map_or_else(Vec::new, operator::reopen);
+                for call in calls {
+                    self.master.operate(call, &mut self.net)?;
+                }
+                self.net.later(Duration::from_secs(5), Fate::Reopen);
             }
             Fate::CrashAgent(..)
             | Fate::RebootAgent(..)
@@ -394,7 +403,7 @@ impl Cluster {
             self.strike(&Fate::BreakToScheduler(number))?;
             self.strike(&Fate::BreakFromScheduler(number))?;
         }
-        Ok(())
+        self.strike(&Fate::Reopen)
     }
 
     /// Whether all processes live.

@@ -51,6 +51,8 @@ pub enum Fate {
     StartMaster,
     /// An operator asks for something.
     Operate,
+    /// Operators open the whole cluster again, as often as it takes.
+    Reopen,
 }
 
 /// How bad a run is.

@@ -1,4 +1,4 @@
-//! The master's shell: registrar over a storage in memory, timers, observers.
+//! The master's shell: registrar over a disk, timers, observers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use mesos_master_core::{
     Sender,
 };
 use mesos_proto::v0::mesos::{self as proto, MasterInfo};
-use mesos_registrar::{Batch, MemoryStorage, Registrar, Registry, Storage, StoreError};
+use mesos_registrar::{Batch, Registrar, Registry, StoreError};
 
 use crate::failure::Failure;
 use crate::net::{Alarm, Net};
+use crate::registry::RegistryDisk;
 
 /// Longest time that storing the registry takes.
 const STORE_TIME_MAX: Duration = Duration::from_millis(20);
@@ -25,7 +26,9 @@ pub struct MasterHost {
     upid: Upid,
     core: Option<Master>,
     registrar: Registrar,
-    storage: MemoryStorage,
+    storage: RegistryDisk,
+    /// The batch that is being written.
+    writing: Option<Batch>,
     timers: BTreeMap<MasterTimer, TimerId>,
     random: SeededRandom,
     lives: u64,
@@ -49,7 +52,8 @@ impl MasterHost {
             upid,
             core: None,
             registrar: Registrar::new(Registry::new()),
-            storage: MemoryStorage::new(),
+            storage: RegistryDisk::default(),
+            writing: None,
             timers: BTreeMap::new(),
             random,
             lives: 0,
@@ -87,8 +91,8 @@ impl MasterHost {
         let allocator = Box::new(HierarchicalAllocator::new(options));
         self.core = Some(Master::new(self.config(seed), allocator));
         self.timers.clear();
-        let stored = self.storage.fetch().map_err(|error| Failure::new(error.to_string()))?;
-        let recovered = Registrar::recover(&stored.unwrap_or_default());
+        let stored = self.storage.fetch()?;
+        let recovered = Registrar::recover(&stored);
         self.registrar = recovered.map_err(|error| Failure::new(error.to_string()))?;
         let registry = self.registrar.registry();
         self.apply(Input::Recovered(Box::new(registry)), net)
@@ -116,6 +120,8 @@ impl MasterHost {
     pub fn crash(&mut self, net: &mut Net) {
         self.core = None;
         self.unanswered.clear();
+        let writing = self.writing.take();
+        self.storage.crash(writing.as_ref(), &mut self.random);
         net.world.crash(self.upid.address());
     }
 
@@ -246,11 +252,13 @@ impl MasterHost {
     fn store(&mut self, net: &mut Net) {
         if let Some(batch) = self.registrar.next_batch() {
             let after = self.random.duration(Duration::ZERO, STORE_TIME_MAX);
+            self.writing = Some(batch.clone());
             net.set(&self.upid, after, Alarm::RegistryStored(Box::new(batch)));
         }
     }
 
     fn stored(&mut self, batch: &Batch, net: &mut Net) -> Result<(), Failure> {
+        self.writing = None;
         let stored = self.storage.store(batch).map_err(|error| StoreError(error.to_string()));
         let answers = self
             .registrar
