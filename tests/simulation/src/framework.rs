@@ -288,7 +288,7 @@ impl FrameworkHost {
         let Ok(resources) = Resources::from_protobuf(&offer.resources) else {
             return Vec::new();
         };
-        let mut keeper = Keeper::new(resources.unallocate(), self.random.fork());
+        let mut keeper = Keeper::new(&resources.unallocate(), self.random.fork());
         if !self.launching {
             keeper.give_all_back();
             return keeper.operations();

@@ -24,7 +24,7 @@ pub struct Keeper {
 impl Keeper {
     /// Sorts what is offered, which bears no allocation.
     #[must_use]
-    pub fn new(offered: Resources, random: SeededRandom) -> Self {
+    pub fn new(offered: &Resources, random: SeededRandom) -> Self {
         let reserved = offered.filter(|resource| resource.is_reserved_for(KEEPER_ROLE));
         let is_volume = |resource: &Resource| resource.persistence_id().is_some();
         Self {
