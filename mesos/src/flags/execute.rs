@@ -19,10 +19,13 @@ pub static FLAGS: FlagSet = FlagSet {
         Rule::NotTogether("task", "command"),
         Rule::NotTogether("task", "env"),
         Rule::NotTogether("task", "volumes"),
+        Rule::NotTogether("task_group", "name"),
+        Rule::NotTogether("task_group", "command"),
+        Rule::NotTogether("task_group", "env"),
+        Rule::NotTogether("task_group", "volumes"),
     ],
 };
 
-const NO_GROUPS: &str = "task groups are not supported yet";
 const NO_IMAGES: &str = "containers with images are not supported yet";
 const NO_HDFS: &str = "packages in HDFS are not supported";
 const NO_VOLUMES: &str = "volumes are not supported yet";
@@ -37,7 +40,7 @@ pub static TABLE: &[FlagSpec] = flags! {
     "logging_level": Text = Is("WARNING"), Works, OneOf(&["INFO", "WARNING", "ERROR"]), "least level on stderr";
     "master": Text = Required, Works, Any, "master to run on, host:port";
     "task": Json = Unset, Works, Any, "the task as JSON, or the path of a file with it";
-    "task_group": Json = Unset, RefusedUnless(&[], NO_GROUPS), Any, "the task group as JSON, or the path of a file with it";
+    "task_group": Json = Unset, Works, Any, "the task group as JSON, or the path of a file with it";
     "name": Text = Unset, Works, Any, "name and id of the task";
     "shell": Bool = Is("true"), Works, Any, "run the command in a shell; else the command is the program";
     "command": Text = Unset, Works, Any, "the command line";

@@ -1,14 +1,21 @@
-//! The rules of running one task: which offer is taken, what is told, when it is over.
+//! The rules of running one task or one group: which offer is taken, what is told, when it is over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesos::resources::{Reservation, Resources};
-use mesos_proto::v1::mesos::{Offer, TaskState, TaskStatus, offer};
+use mesos_proto::v1::mesos::{ExecutorInfo, Offer, TaskInfo, TaskState, TaskStatus, executor_info, offer};
 use mesos_proto::v1::scheduler::{Call, call, event};
 use mesos_scheduler_driver::v1::Notice;
 use protobuf::MessageField;
 
-use crate::request::Request;
+use crate::request::{Request, Togetherness};
+
+/// The executor of a group, and what it takes beside its tasks.
+///
+/// Source: the recorded exchange `w5`.
+const GROUP_EXECUTOR: &str = "default-executor";
+const GROUP_EXECUTOR_RESOURCES: &str = "cpus:0.1;mem:32;disk:32";
 
 /// What the program does next.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,19 +24,23 @@ pub enum Action {
     Call(Box<Call>),
     /// Print a line.
     Print(String),
-    /// Kill the task when this time has passed.
+    /// Kill the tasks when this time has passed.
     KillAfter(Duration),
     /// It is over: with success, or with what to tell.
     End(Result<(), String>),
 }
 
-/// One task on its way.
+/// One task, or one group, on its way.
 #[derive(Debug)]
 pub struct Execution {
     request: Request,
     launched: bool,
     subscribed: bool,
     kill_is_set: bool,
+    /// Tasks that have ended.
+    ended: BTreeSet<String>,
+    /// The first end that was not a good one.
+    failure: Option<String>,
     /// The last problem that was told: attempts repeat quickly, the same sentence need not.
     problem: Option<String>,
 }
@@ -43,6 +54,8 @@ impl Execution {
             launched: false,
             subscribed: false,
             kill_is_set: false,
+            ended: BTreeSet::new(),
+            failure: None,
             problem: None,
         }
     }
@@ -82,15 +95,20 @@ impl Execution {
         }
     }
 
-    /// The call that kills the task.
+    /// The calls that kill what runs.
     #[must_use]
-    pub fn kill(&self) -> Option<Call> {
-        if !self.launched {
-            return None;
-        }
-        let mut call = self.call(call::Type::KILL);
-        call.kill.mut_or_insert_default().task_id = self.request.task.task_id.clone();
-        Some(call)
+    pub fn kill(&self) -> Vec<Call> {
+        let running = self
+            .request
+            .tasks
+            .iter()
+            .filter(|task| !self.ended.contains(task.task_id.value()));
+        let kill = |task: &TaskInfo| {
+            let mut call = self.call(call::Type::KILL);
+            call.kill.mut_or_insert_default().task_id = task.task_id.clone();
+            call
+        };
+        running.filter(|_| self.launched).map(kill).collect()
     }
 
     /// The call that ends the framework, when it is known to a master.
@@ -127,9 +145,12 @@ impl Execution {
         if again && self.launched {
             // What happened meanwhile is asked for, so that no end is missed.
             let mut call = self.call(call::Type::RECONCILE);
-            let mut task = call::reconcile::Task::new();
-            task.task_id = self.request.task.task_id.clone();
-            call.reconcile.mut_or_insert_default().tasks.push(task);
+            let unfinished = self.request.tasks.iter().map(|described| {
+                let mut task = call::reconcile::Task::new();
+                task.task_id = described.task_id.clone();
+                task
+            });
+            call.reconcile.mut_or_insert_default().tasks = unfinished.collect();
             actions.push(Action::Call(Box::new(call)));
         }
         actions
@@ -137,7 +158,7 @@ impl Execution {
 
     fn offered(&mut self, offer: &Offer) -> Vec<Action> {
         match self.take(offer) {
-            Some(resources) if !self.launched => self.launch(offer, &resources),
+            Some(resources) if !self.launched => self.launch(offer, resources),
             _ => {
                 let mut decline = self.call(call::Type::DECLINE);
                 decline
@@ -154,38 +175,76 @@ impl Execution {
         }
     }
 
-    /// What the task would use of the offer: from the role's reservations first, then from what is unreserved.
-    fn take(&self, offer: &Offer) -> Option<Resources> {
+    /// What each task would use of the offer, and at last the executor of a group: from the role's reservations first,
+    /// then from what is unreserved.
+    fn take(&self, offer: &Offer) -> Option<Vec<Resources>> {
         let offered: Vec<mesos_proto::v0::mesos::Resource> =
             offer.resources.iter().map(mesos::convert::devolve).collect();
-        let offered = Resources::from_protobuf(&offered).ok()?.unallocate();
-        let wanted = &self.request.resources;
-        if !offered.to_unreserved().contains(wanted) {
-            return None;
+        let mut left = Resources::from_protobuf(&offered).ok()?.unallocate();
+        let mut wanted = self.request.resources.clone();
+        if self.request.together == Togetherness::Group {
+            wanted.push(Resources::parse(GROUP_EXECUTOR_RESOURCES, "*").ok()?);
         }
-        match self.request.framework.role() {
-            "*" => offered.find(wanted),
-            role => offered.find(&wanted.push_reservation(&Reservation::fixed(role)).ok()?),
+        let mut taken = Vec::new();
+        for wanted in &wanted {
+            if !left.to_unreserved().contains(wanted) {
+                return None;
+            }
+            let found = match self.request.framework.role() {
+                "*" => left.find(wanted),
+                role => left.find(&wanted.push_reservation(&Reservation::fixed(role)).ok()?),
+            };
+            let found = found?;
+            left -= &found;
+            taken.push(found);
         }
+        Some(taken)
     }
 
-    fn launch(&mut self, offer: &Offer, resources: &Resources) -> Vec<Action> {
+    fn launch(&mut self, offer: &Offer, mut resources: Vec<Resources>) -> Vec<Action> {
         self.launched = true;
-        let mut task = self.request.task.clone();
-        task.agent_id = offer.agent_id.clone();
-        task.resources = resources.to_protobuf().iter().map(mesos::convert::evolve).collect();
-        let line = format!("Submitted task '{}' to agent '{}'", task.name(), offer.agent_id.value());
+        let own = resources.split_off(self.request.tasks.len()).pop();
+        let mut tasks = self.request.tasks.clone();
+        for (task, resources) in tasks.iter_mut().zip(&resources) {
+            task.agent_id = offer.agent_id.clone();
+            task.resources = to_v1(resources);
+        }
+        let names: Vec<&str> = tasks.iter().map(TaskInfo::name).collect();
+        let line = match self.request.together {
+            Togetherness::Single => format!("Submitted task '{}'", names.join("', '")),
+            Togetherness::Group => format!("Submitted task group with tasks '{}'", names.join("', '")),
+        };
+        let line = format!("{line} to agent '{}'", offer.agent_id.value());
         let mut call = self.call(call::Type::ACCEPT);
         let accept = call.accept.mut_or_insert_default();
         accept.offer_ids.extend(offer.id.clone().into_option());
-        let mut operation = offer::Operation::new();
-        operation.set_type(offer::operation::Type::LAUNCH);
-        operation.launch = MessageField::some(offer::operation::Launch {
-            task_infos: vec![task],
-            ..Default::default()
+        accept.operations.push(match self.request.together {
+            Togetherness::Single => launch_operation(tasks),
+            Togetherness::Group => {
+                let mut executor = ExecutorInfo::new();
+                executor.set_type(executor_info::Type::DEFAULT);
+                executor
+                    .executor_id
+                    .mut_or_insert_default()
+                    .set_value(GROUP_EXECUTOR.to_owned());
+                executor.framework_id = self.request.framework.id.clone();
+                executor.resources = own.as_ref().map(to_v1).unwrap_or_default();
+                launch_group_operation(executor, tasks)
+            }
         });
-        accept.operations.push(operation);
         vec![Action::Call(Box::new(call)), Action::Print(line)]
+    }
+
+    /// It is over when the last task has ended: well when all of them did.
+    fn task_ended(&mut self, status: &TaskStatus, failure: Option<String>) -> Option<Action> {
+        self.ended.insert(status.task_id.value().to_owned());
+        self.failure = self.failure.take().or(failure);
+        let all = self
+            .request
+            .tasks
+            .iter()
+            .all(|task| self.ended.contains(task.task_id.value()));
+        all.then(|| Action::End(self.failure.take().map_or(Ok(()), Err)))
     }
 
     fn updated(&mut self, status: &TaskStatus) -> Vec<Action> {
@@ -205,7 +264,7 @@ impl Execution {
                     actions.push(Action::KillAfter(after));
                 }
             }
-            TaskState::TASK_FINISHED => actions.push(Action::End(Ok(()))),
+            TaskState::TASK_FINISHED => actions.extend(self.task_ended(status, None)),
             TaskState::TASK_FAILED
             | TaskState::TASK_KILLED
             | TaskState::TASK_ERROR
@@ -214,7 +273,7 @@ impl Execution {
             | TaskState::TASK_GONE
             | TaskState::TASK_GONE_BY_OPERATOR => {
                 let reason = format!("task '{}' ended as {:?}", status.task_id.value(), status.state());
-                actions.push(Action::End(Err(reason)));
+                actions.extend(self.task_ended(status, Some(reason)));
             }
             TaskState::TASK_STAGING
             | TaskState::TASK_STARTING
@@ -224,6 +283,26 @@ impl Execution {
         }
         actions
     }
+}
+
+fn to_v1(resources: &Resources) -> Vec<mesos_proto::v1::mesos::Resource> {
+    resources.to_protobuf().iter().map(mesos::convert::evolve).collect()
+}
+
+fn launch_operation(tasks: Vec<TaskInfo>) -> offer::Operation {
+    let mut operation = offer::Operation::new();
+    operation.set_type(offer::operation::Type::LAUNCH);
+    operation.launch.mut_or_insert_default().task_infos = tasks;
+    operation
+}
+
+fn launch_group_operation(executor: ExecutorInfo, tasks: Vec<TaskInfo>) -> offer::Operation {
+    let mut operation = offer::Operation::new();
+    operation.set_type(offer::operation::Type::LAUNCH_GROUP);
+    let launch = operation.launch_group.mut_or_insert_default();
+    launch.executor = MessageField::some(executor);
+    launch.task_group.mut_or_insert_default().tasks = tasks;
+    operation
 }
 
 fn describe(status: &TaskStatus) -> Vec<String> {

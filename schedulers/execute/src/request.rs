@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesos::flags::Flags;
 use mesos::resources::{ResourceError, Resources};
 use mesos_proto::v1::mesos::framework_info::capability::Type as Capability;
-use mesos_proto::v1::mesos::{Environment, FrameworkInfo, TaskInfo, environment, framework_info};
+use mesos_proto::v1::mesos::{Environment, FrameworkInfo, TaskGroupInfo, TaskInfo, environment, framework_info};
 use thiserror::Error;
 
 /// Why the flags describe nothing that can be run.
@@ -22,6 +22,12 @@ pub enum RequestError {
     /// The task's JSON is no task.
     #[error("flag --task: {0}")]
     Task(mesos::json::JsonError),
+    /// The group's JSON is no group of tasks.
+    #[error("flag --task_group: {0}")]
+    TaskGroup(mesos::json::JsonError),
+    /// The group has nothing in it.
+    #[error("flag --task_group: 'tasks' is empty")]
+    EmptyTaskGroup,
     /// The environment is no object of texts.
     #[error("flag --env: expected a JSON object whose values are texts, found {0}")]
     Environment(serde_json::Value),
@@ -41,16 +47,27 @@ pub enum RequestError {
     User,
 }
 
+/// Whether tasks are launched one by one or together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Togetherness {
+    /// A single task.
+    Single,
+    /// A group, in a default executor.
+    Group,
+}
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// How the framework presents itself.
     pub framework: FrameworkInfo,
-    /// The task, without its agent.
-    pub task: TaskInfo,
-    /// What an offer must contain.
-    pub resources: Resources,
-    /// How long the task may run.
+    /// The tasks, without their agent; at least one.
+    pub tasks: Vec<TaskInfo>,
+    /// How they are launched.
+    pub together: Togetherness,
+    /// What each task takes of an offer, in the order of the tasks.
+    pub resources: Vec<Resources>,
+    /// How long each task may run.
     pub kill_after: Option<Duration>,
 }
 
@@ -62,23 +79,38 @@ impl Request {
     /// Names the flag that is missing or wrong.
     pub fn from_flags(flags: &Flags, user: Option<String>) -> Result<Self, RequestError> {
         let framework = framework(flags, user.ok_or(RequestError::User)?)?;
-        let task = match flags.json("task") {
-            Some(json) => mesos::json::from_value(json).map_err(RequestError::Task)?,
-            None => task(flags)?,
+        let (together, tasks) = match (flags.json("task_group"), flags.json("task")) {
+            (Some(json), _) => {
+                let group: TaskGroupInfo = mesos::json::from_value(json).map_err(RequestError::TaskGroup)?;
+                (Togetherness::Group, group.tasks)
+            }
+            (None, Some(json)) => {
+                let task = mesos::json::from_value(json).map_err(RequestError::Task)?;
+                (Togetherness::Single, vec![task])
+            }
+            (None, None) => (Togetherness::Single, vec![task(flags)?]),
         };
-        let resources: Vec<mesos_proto::v0::mesos::Resource> =
-            task.resources.iter().map(mesos::convert::devolve).collect();
-        let resources = Resources::from_protobuf(&resources).map_err(|source| RequestError::Resources {
+        if tasks.is_empty() {
+            return Err(RequestError::EmptyTaskGroup);
+        }
+        let wrong = |source| RequestError::Resources {
             text: flags.string("resources").to_owned(),
             source,
-        })?;
+        };
+        let resources: Result<Vec<_>, _> = tasks.iter().map(resources_of).collect();
         Ok(Self {
             framework,
-            task,
-            resources,
+            tasks,
+            together,
+            resources: resources.map_err(wrong)?,
             kill_after: flags.duration_if_set("kill_after"),
         })
     }
+}
+
+fn resources_of(task: &TaskInfo) -> Result<Resources, ResourceError> {
+    let resources: Vec<mesos_proto::v0::mesos::Resource> = task.resources.iter().map(mesos::convert::devolve).collect();
+    Resources::from_protobuf(&resources)
 }
 
 fn framework(flags: &Flags, user: String) -> Result<FrameworkInfo, RequestError> {
@@ -176,13 +208,13 @@ mod tests {
         ];
         let request = request(&arguments).expect("valid");
         assert_eq!(
-            (request.task.task_id.value(), request.task.command.value()),
+            (request.tasks[0].task_id.value(), request.tasks[0].command.value()),
             ("hello", "echo hello")
         );
-        assert!(request.task.command.shell());
-        assert_eq!(request.task.command.environment.variables[0].value(), "b");
+        assert!(request.tasks[0].command.shell());
+        assert_eq!(request.tasks[0].command.environment.variables[0].value(), "b");
         assert_eq!(
-            request.resources,
+            request.resources[0],
             Resources::parse("cpus:0.5;mem:32", "*").expect("valid")
         );
         assert_eq!(request.framework.capabilities.len(), 3);
@@ -193,7 +225,7 @@ mod tests {
         let json = r#"--task={"name":"n","task_id":{"value":"t"},"agent_id":{"value":""},"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}}],"command":{"value":"true"}}"#;
         let request = request(&[json, "--kill_after=2secs", "--partition_aware"]).expect("valid");
         assert_eq!(
-            (request.task.task_id.value(), request.kill_after),
+            (request.tasks[0].task_id.value(), request.kill_after),
             ("t", Some(Duration::from_secs(2)))
         );
         assert_eq!(request.framework.capabilities.len(), 4);
@@ -210,6 +242,8 @@ mod tests {
                 "--resources='cpus:x'",
             ),
             (&["--task={\"name\":5}"], "--task"),
+            (&["--task_group={\"tasks\":[]}"], "--task_group"),
+            (&["--task_group={\"tasks\":5}"], "--task_group"),
             (
                 &["--name=x", "--command=true", "--framework_capabilities=NONE"],
                 "'NONE'",

@@ -127,6 +127,40 @@ fn the_end_of_the_executor_ends_its_tasks() {
 }
 
 #[test]
+fn mesos_execute_runs_a_group_and_tells_of_each_task() {
+    let cluster = cluster(1);
+    let mut tasks = [
+        command_task("good", "true"),
+        command_task("long", "exec sleep 1000"),
+        command_task("bad", "sleep 0.3; exit 3"),
+    ];
+    for task in &mut tasks {
+        task["agent_id"] = json!({"value": ""});
+    }
+    let output = std::process::Command::new(super::mesos())
+        .args(["execute", &format!("--master={}", cluster.master())])
+        .arg(format!("--task_group={}", json!({"tasks": tasks})))
+        .output()
+        .expect("the executable starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{told}");
+    assert!(
+        told.contains("Submitted task group with tasks 'good', 'long', 'bad'"),
+        "{told}"
+    );
+    for (task, state) in [
+        ("good", "TASK_FINISHED"),
+        ("bad", "TASK_FAILED"),
+        ("long", "TASK_KILLED"),
+    ] {
+        assert!(
+            told.contains(&format!("Received status update {state} for task '{task}'")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn pymesos_launches_groups() {
     let Some(python) = pymesos() else { return };
     let cluster = cluster(1);

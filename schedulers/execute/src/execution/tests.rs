@@ -6,9 +6,11 @@ use mesos_proto::v1::scheduler::Event;
 use super::*;
 
 fn execution(arguments: &[&str]) -> Execution {
-    let all = ["--master=127.0.0.1:5050", "--name=hello", "--command=true"]
-        .iter()
-        .chain(arguments);
+    with(&[&["--name=hello", "--command=true"], arguments].concat())
+}
+
+fn with(arguments: &[&str]) -> Execution {
+    let all = ["--master=127.0.0.1:5050"].iter().chain(arguments);
     match mesos::flags::execute::FLAGS.read(all.map(Into::into), Vec::new()) {
         Ok(Outcome::Run(flags)) => Execution::new(Request::from_flags(&flags, Some("root".into())).expect("valid")),
         other => panic!("{other:?}"),
@@ -132,11 +134,11 @@ fn updates_are_told_acknowledged_and_end_the_program() {
 #[test]
 fn a_new_stream_asks_for_what_was_missed() {
     let mut execution = execution(&[]);
-    assert!(execution.teardown().is_none() && execution.kill().is_none());
+    assert!(execution.teardown().is_none() && execution.kill().is_empty());
     execution.notice(&subscribed());
     execution.notice(&offer(&ROOM.map(|name| scalar(name, 4096.0, "")).join(",")));
     assert_eq!(calls(&execution.notice(&subscribed())), [call::Type::RECONCILE]);
-    assert_eq!(execution.kill().expect("launched").kill.task_id.value(), "hello");
+    assert_eq!(execution.kill()[0].kill.task_id.value(), "hello");
     assert_eq!(execution.teardown().expect("subscribed").framework_id.value(), "F");
 }
 
@@ -155,4 +157,50 @@ fn the_same_problem_is_told_once() {
     assert!(execution.notice(&lost).is_empty());
     execution.notice(&subscribed());
     assert_eq!(execution.notice(&lost).len(), 1);
+}
+
+#[test]
+fn a_group_is_launched_in_a_default_executor_and_ends_with_its_last_task() {
+    let task = |id: &str| {
+        format!(
+            r#"{{"name":"{id}","task_id":{{"value":"{id}"}},"agent_id":{{"value":""}},"command":{{"value":"true"}},
+            "resources":[{{"name":"cpus","type":"SCALAR","scalar":{{"value":0.5}}}}]}}"#
+        )
+    };
+    let group = format!(r#"--task_group={{"tasks":[{},{}]}}"#, task("hello"), task("other"));
+    let mut execution = with(&[&group]);
+    execution.notice(&subscribed());
+    let rest = [scalar("mem", 32.0, ""), scalar("disk", 32.0, "")].join(",");
+    let offered = |cpus: f64| offer(&format!("{},{rest}", scalar("cpus", cpus, "")));
+    // Two tasks would fit, their executor would not.
+    assert_eq!(calls(&execution.notice(&offered(1.0))), [call::Type::DECLINE]);
+    let actions = execution.notice(&offered(1.1));
+    let Action::Call(accept) = &actions[0] else {
+        panic!("{actions:?}")
+    };
+    let launch = &accept.accept.operations[0].launch_group;
+    assert_eq!(launch.executor.type_(), executor_info::Type::DEFAULT);
+    assert_eq!(launch.executor.framework_id.value(), "F");
+    assert_eq!(launch.executor.resources.len(), 3);
+    let tasks = &launch.task_group.tasks;
+    assert!(
+        tasks
+            .iter()
+            .all(|task| task.agent_id.value() == "A" && task.resources.len() == 1)
+    );
+    let told = "Submitted task group with tasks 'hello', 'other' to agent 'A'";
+    assert_eq!(actions[1], Action::Print(told.into()));
+    assert_eq!(execution.kill().len(), 2);
+    let failed = execution.notice(&update("TASK_FAILED", ""));
+    assert!(
+        !failed.iter().any(|action| matches!(action, Action::End(_))),
+        "one task is left"
+    );
+    assert_eq!(execution.kill().len(), 1);
+    let other = r#"{"type":"UPDATE","update":{"status":{"task_id":{"value":"other"},"state":"TASK_FINISHED"}}}"#;
+    let ended = execution.notice(&event(other));
+    let Some(Action::End(Err(reason))) = ended.last() else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(reason, "task 'hello' ended as TASK_FAILED");
 }
