@@ -9,9 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use mesos_tests_cluster::Cluster;
-use mesos_tests_conformance::{Scheduler, command_task, framework, scalars};
+use mesos_tests_conformance::{Gate, Scheduler, command_task, framework, scalars};
 use serde_json::{Value, json};
 
+/// Longest wait at a gate.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const HELPERS: &[&str] = &["mesos-containerizer", "mesos-default-executor", "mesos-fetcher"];
 
 /// The tests by name.
@@ -160,13 +162,9 @@ impl Field {
         self.shared.path().join(name).display().to_string()
     }
 
-    /// Waits until tasks have written this many lines to a file.
-    fn lines(&self, name: &str, count: usize) {
-        let path = self.shared.path().join(name);
-        mesos_tests_conformance::eventually(name, || {
-            let lines = fs::read_to_string(&path).map_or(0, |text| text.lines().count());
-            (lines == count).then_some(())
-        });
+    /// A gate between this test and its tasks.
+    fn gate(&self, name: &str) -> Gate {
+        Gate::new(&self.shared.path().join(name)).expect("a named pipe")
     }
 }
 
@@ -241,15 +239,16 @@ fn a_failure_ends_its_group_and_no_other() {
 
 fn a_kill_ends_the_group() {
     let mut field = Field::new();
-    let ready = field.file("ready");
-    let stubborn = format!("trap '' TERM; echo ready >> {ready}; while :; do sleep 0.05; done");
+    let ready = field.gate("ready");
+    let held = ready.path().display();
+    let stubborn = format!("trap '' TERM; echo > {held}; while :; do sleep 0.05; done");
     let mut deaf = command_task("deaf", &stubborn);
     deaf["kill_policy"] = json!({"grace_period": {"nanoseconds": 200_000_000}});
     field.launch(&[deaf, command_task("other", "exec sleep 1000")]);
     for task in ["deaf", "other"] {
         field.states(task, &["TASK_STARTING", "TASK_RUNNING"]);
     }
-    field.lines("ready", 1);
+    ready.passed(PATIENCE).expect("the task starts");
     field.scheduler.kill("deaf");
     let killed = field.states("deaf", &["TASK_KILLING", "TASK_KILLED"]);
     assert_eq!(killed["message"], "Command terminated with signal Killed");
@@ -259,13 +258,19 @@ fn a_kill_ends_the_group() {
 fn tasks_go_on_while_their_agent_restarts() {
     let mut field = Field::new();
     let (begun, go) = (field.file("begun"), field.file("go"));
-    let wait = format!("echo begun >> {begun}; while ! test -e {go}; do sleep 0.02; done");
-    field.launch(&[command_task("a", &wait), command_task("b", &wait)]);
-    field.launch(&[command_task("c", &format!("{wait}; exit 4"))]);
-    for task in ["a", "b", "c"] {
+    let gates = ["a", "b", "c"].map(|task| (task, field.gate(task)));
+    let tasks = gates.each_ref().map(|(task, gate)| {
+        let gate = gate.path().display();
+        let wait = format!("echo begun >> {begun}; echo > {gate}; while ! test -e {go}; do sleep 0.02; done");
+        let ends = if *task == "c" { "; exit 4" } else { "" };
+        command_task(task, &format!("{wait}{ends}"))
+    });
+    field.launch(&tasks[..2]);
+    field.launch(&tasks[2..]);
+    for (task, gate) in &gates {
         field.states(task, &["TASK_STARTING", "TASK_RUNNING"]);
+        gate.passed(PATIENCE).expect("the task starts");
     }
-    field.lines("begun", 3);
     field.cluster.restart_agent(0);
     fs::write(&go, "").expect("written");
     for task in ["a", "b"] {
@@ -273,7 +278,8 @@ fn tasks_go_on_while_their_agent_restarts() {
     }
     let failed = field.states("c", &["TASK_FAILED"]);
     assert_eq!(failed["message"], "Command exited with status 4");
-    field.lines("begun", 3);
+    let lines = fs::read_to_string(begun).expect("written");
+    assert_eq!(lines.lines().count(), 3, "each task started once");
 }
 
 fn a_kill_reaches_tasks_whose_agent_restarted() {

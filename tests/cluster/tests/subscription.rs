@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mesos_tests_cluster::Cluster;
-use mesos_tests_conformance::{Scheduler, eventually, framework, get};
+use mesos_tests_conformance::{EventStream, Scheduler, framework, get};
 use serde_json::{Value, json};
 
 fn failing_over(name: &str, seconds: f64) -> Value {
@@ -92,6 +92,15 @@ fn a_second_instance_takes_over_and_the_first_is_told() {
     second.offer();
 }
 
+/// The event stream of operators, as it is from now on.
+fn watch(cluster: &Cluster) -> EventStream {
+    EventStream::watch(cluster.master(), Duration::from_secs(20)).expect("the master answers")
+}
+
+fn wait_for(events: &EventStream, kind: &str) {
+    events.wait_for(kind, |event| (event["type"] == kind).then_some(()));
+}
+
 #[test]
 fn a_framework_that_comes_back_in_time_keeps_its_id() {
     let cluster = Cluster::start(&[]);
@@ -107,11 +116,11 @@ fn a_framework_that_stays_away_too_long_is_torn_down() {
     let cluster = Cluster::start(&[]);
     let mut scheduler = Scheduler::subscribe(cluster.master(), &failing_over("leaving", 1.0));
     assert_eq!(listed(&cluster, "frameworks"), ["leaving"]);
+    let events = watch(&cluster);
     let begin = Instant::now();
     scheduler.cut();
-    eventually("the end of the framework", || {
-        (listed(&cluster, "completed_frameworks") == ["leaving"]).then_some(())
-    });
+    wait_for(&events, "FRAMEWORK_REMOVED");
+    assert_eq!(listed(&cluster, "completed_frameworks"), ["leaving"]);
     assert!(begin.elapsed() >= Duration::from_secs(1), "too early");
     assert!(listed(&cluster, "frameworks").is_empty());
 }
@@ -122,10 +131,10 @@ fn without_a_failover_timeout_a_framework_ends_with_its_stream() {
     let mut info = framework("fleeting");
     info.as_object_mut().expect("an object").remove("failover_timeout");
     let mut scheduler = Scheduler::subscribe(cluster.master(), &info);
+    let events = watch(&cluster);
     scheduler.cut();
-    eventually("the end of the framework", || {
-        (listed(&cluster, "completed_frameworks") == ["fleeting"]).then_some(())
-    });
+    wait_for(&events, "FRAMEWORK_REMOVED");
+    assert_eq!(listed(&cluster, "completed_frameworks"), ["fleeting"]);
 }
 
 #[test]
@@ -143,9 +152,9 @@ fn a_framework_that_has_been_torn_down_cannot_come_back() {
 fn calls_of_a_framework_whose_stream_is_cut_are_refused() {
     let cluster = Cluster::start(&[]);
     let mut scheduler = Scheduler::subscribe(cluster.master(), &framework("mute"));
+    let events = watch(&cluster);
     scheduler.cut();
-    eventually("the refusal", || {
-        let answer = scheduler.try_call(json!({"type": "REVIVE"}));
-        (answer.status != 202).then(|| assert_eq!(answer.status, 403, "{}", answer.text()))
-    });
+    wait_for(&events, "FRAMEWORK_UPDATED");
+    let answer = scheduler.try_call(json!({"type": "REVIVE"}));
+    assert_eq!(answer.status, 403, "{}", answer.text());
 }

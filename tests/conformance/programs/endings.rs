@@ -2,34 +2,32 @@
 
 use std::fs;
 
-use mesos_tests_conformance::{Program, Scheduler, command_task, eventually, framework, somebody_runs};
+use mesos_tests_conformance::{Gate, Program, Scheduler, command_task, framework};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::{FOREVER, Site, raw_executor_task};
 
-/// A command that can be found among all processes of the machine, and its mark.
-fn marked(site: &Site) -> (String, String) {
-    let marker = site.path("marker").display().to_string();
-    (format!("sleep 1000; : {marker}"), marker)
+/// A command that holds a gate until the last of its processes has ended, and the gate.
+fn marked(site: &Site) -> (String, Gate) {
+    let tree = site.gate("tree");
+    (format!("exec 9> {}; sleep 1000", tree.path().display()), tree)
 }
 
-fn until_gone(marker: &str) {
-    eventually("the end of the task's processes", || {
-        (!somebody_runs(marker)).then_some(())
-    });
+fn until_gone(mut tree: Gate) {
+    tree.left(super::PATIENCE).expect("the task's processes end");
 }
 
-/// Runs one marked task; gives the scheduler and the mark.
-fn running(site: &Site, master: &Program, info: &Value) -> (Scheduler, String) {
-    let (command, marker) = marked(site);
+/// Runs one marked task; gives the scheduler and the gate that its processes hold.
+fn running(site: &Site, master: &Program, info: &Value) -> (Scheduler, Gate) {
+    let (command, mut tree) = marked(site);
     let mut scheduler = Scheduler::subscribe(master.address(), info);
     let offer = scheduler.offer();
     scheduler.launch(&offer, &[command_task("task", &command)], FOREVER);
     scheduler.until("task", "TASK_RUNNING");
-    assert!(somebody_runs(&marker));
-    (scheduler, marker)
+    tree.held(super::PATIENCE).expect("the task runs");
+    (scheduler, tree)
 }
 
 #[test]
@@ -38,16 +36,16 @@ fn a_framework_that_does_not_come_back_in_time_loses_its_tasks() {
     let (master, _agent) = site.cluster();
     let mut info = framework("leaving");
     info["failover_timeout"] = json!(0.5);
-    let (mut scheduler, marker) = running(&site, &master, &info);
+    let (mut scheduler, tree) = running(&site, &master, &info);
     scheduler.cut();
-    until_gone(&marker);
+    until_gone(tree);
 }
 
 #[test]
 fn a_framework_that_comes_back_in_time_finds_its_task_running() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
-    let (mut scheduler, marker) = running(&site, &master, &framework("returning"));
+    let (mut scheduler, tree) = running(&site, &master, &framework("returning"));
     scheduler.cut();
     let mut info = framework("returning");
     info["id"] = json!({"value": scheduler.id()});
@@ -56,14 +54,14 @@ fn a_framework_that_comes_back_in_time_finds_its_task_running() {
     assert_eq!(again.update("task")["state"], "TASK_RUNNING");
     again.kill("task");
     again.until("task", "TASK_KILLED");
-    until_gone(&marker);
+    until_gone(tree);
 }
 
 #[test]
 fn an_agent_that_is_told_to_leave_takes_its_tasks_along() {
     let site = Site::new();
     let (master, mut agent) = site.cluster();
-    let (mut scheduler, marker) = running(&site, &master, &framework("bereft"));
+    let (mut scheduler, tree) = running(&site, &master, &framework("bereft"));
     agent.signal(Signal::SIGUSR1);
     let status = scheduler.update("task");
     let told = status["state"].as_str().unwrap_or_default();
@@ -71,7 +69,7 @@ fn an_agent_that_is_told_to_leave_takes_its_tasks_along() {
         ["TASK_GONE", "TASK_KILLED", "TASK_LOST", "TASK_FAILED"].contains(&told),
         "{status}"
     );
-    until_gone(&marker);
+    until_gone(tree);
     let ended = agent.wait().expect("the agent ends");
     assert!(ended.success(), "{ended}");
 }
@@ -80,24 +78,24 @@ fn an_agent_that_is_told_to_leave_takes_its_tasks_along() {
 fn an_agent_that_is_terminated_leaves_its_tasks_to_its_next_life() {
     let site = Site::new();
     let (master, mut agent) = site.cluster();
-    let (mut scheduler, marker) = running(&site, &master, &framework("patient"));
+    let (mut scheduler, tree) = running(&site, &master, &framework("patient"));
     agent.signal(Signal::SIGTERM);
     assert!(agent.wait().is_some_and(|ended| ended.success()));
-    assert!(somebody_runs(&marker), "the task goes on");
+    // The task goes on: it can be killed later.
     agent.restart();
-    Site::offer_after_return(&master, &mut scheduler);
+    Site::offer_after_return(&mut agent, &mut scheduler);
     scheduler.kill("task");
     scheduler.until("task", "TASK_KILLED");
-    until_gone(&marker);
+    until_gone(tree);
 }
 
 #[test]
 fn an_agent_that_cleans_up_ends_what_an_earlier_life_left() {
     let site = Site::new();
     let (master, mut agent) = site.cluster();
-    let (_scheduler, marker) = running(&site, &master, &framework("abandoned"));
+    let (_scheduler, tree) = running(&site, &master, &framework("abandoned"));
     agent.restart_to_its_end(&["--recover=cleanup"]);
-    until_gone(&marker);
+    until_gone(tree);
 }
 
 #[test]
@@ -105,9 +103,10 @@ fn an_agent_with_other_resources_than_before_refuses_to_start() {
     let site = Site::new();
     let (master, mut agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("witness"));
-    scheduler.offer();
-    // The offer says that the master knows the agent; that the agent knows itself again needs its checkpoint.
-    site.wait_for_file("agent/work/meta/slaves/latest");
+    let offer = scheduler.offer();
+    // A task that has run says that the agent has checkpointed what it is.
+    scheduler.launch(&offer, &[command_task("task", "true")], FOREVER);
+    scheduler.until("task", "TASK_FINISHED");
     let ended = agent.restart_to_its_end(&["--resources=cpus:1;mem:64;disk:64"]);
     assert!(!ended.success());
     let log = agent.log();
@@ -147,11 +146,12 @@ fn an_executor_that_never_registers_is_ended() {
     let _agent = Program::agent(super::mesos(), &site.path("agent"), master.address(), &flags);
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("waiting"));
     let offer = scheduler.offer();
-    let (command, marker) = marked(&site);
+    let (command, mut tree) = marked(&site);
     let mut task = raw_executor_task("silent", "wait");
     task["executor"]["command"]["value"] = json!(command);
     scheduler.launch(&offer, &[task], FOREVER);
+    tree.held(super::PATIENCE).expect("the executor runs");
     let status = scheduler.until("silent", "TASK_FAILED");
     assert_eq!(status["reason"], "REASON_EXECUTOR_REGISTRATION_TIMEOUT", "{status}");
-    until_gone(&marker);
+    until_gone(tree);
 }

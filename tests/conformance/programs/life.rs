@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use mesos_tests_conformance::{eventually, somebody_runs};
+use mesos_tests_conformance::Gate;
 
 use super::cluster;
 
@@ -62,39 +62,40 @@ fn a_failing_command_ends_with_its_status_told_and_a_failing_exit_code() {
 #[test]
 fn kill_after_kills_the_whole_tree() {
     let cluster = cluster(1);
-    let marker = format!("marker-{}-kill", std::process::id());
-    let command = format!("--command=sh -c 'sleep 1000; echo {marker}' & sleep 1000; echo {marker}");
-    let output = execute(
-        &cluster.master().to_string(),
-        &["--name=long", "--kill_after=200ms", &command],
-    );
+    let mut tree = Gate::new(&cluster.state().join("tree")).expect("a named pipe");
+    let held = tree.path().display();
+    let command = format!("--command=exec 9> {held}; sh -c 'sleep 1000; true' & sleep 1000; true");
+    let master = cluster.master().to_string();
+    let output = std::thread::scope(|scope| {
+        let client = scope.spawn(|| execute(&master, &["--name=long", "--kill_after=500ms", &command]));
+        tree.held(super::PATIENCE).expect("the task runs");
+        client.join().expect("the client ends")
+    });
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         told.contains("TASK_KILLED"),
         "{told}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    eventually("the end of the tree", || (!somebody_runs(&marker)).then_some(()));
+    tree.left(super::PATIENCE).expect("the whole tree ends");
 }
 
 #[test]
 fn an_interrupt_ends_everything_and_leaves_no_process() {
     let cluster = cluster(2);
-    let marker = format!("marker-{}-interrupt", std::process::id());
+    let mut tree = Gate::new(&cluster.state().join("tree")).expect("a named pipe");
     let mut client = Command::new(env!("CARGO_BIN_EXE_mesos"))
         .args(["execute", &format!("--master={}", cluster.master()), "--name=long"])
-        .arg(format!("--command=sleep 1000; echo {marker}"))
+        .arg(format!("--command=exec 9> {}; sleep 1000; true", tree.path().display()))
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("the executable starts");
-    eventually("the start of the task", || {
-        somebody_runs(&format!("sleep 1000; echo {marker}")).then_some(())
-    });
+    tree.held(super::PATIENCE).expect("the task runs");
     client.kill().expect("the client can be killed");
     client.wait().expect("the client ends");
     cluster.interrupt();
-    eventually("the end of all tasks", || (!somebody_runs(&marker)).then_some(()));
+    tree.left(super::PATIENCE).expect("all tasks end");
 }
 
 #[test]

@@ -15,9 +15,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mesos_tests_conformance::{Cluster, Program, Scheduler, eventually, get, scalars};
+use mesos_tests_conformance::{Cluster, Gate, Program, Scheduler, scalars};
 use serde_json::{Value, json};
 
+/// Longest wait at a gate.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Refusal of offers that outlasts every test.
 const FOREVER: f64 = 1_000_000.0;
 
@@ -70,9 +72,9 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    fn wait_for_file(&self, name: &str) {
-        let path = self.path(name);
-        eventually(name, || path.exists().then_some(()));
+    /// A gate between this test and its tasks, at the path of its name.
+    fn gate(&self, name: &str) -> Gate {
+        Gate::new(&self.path(name)).expect("a named pipe")
     }
 
     fn master(&self, flags: &[&str]) -> Program {
@@ -96,13 +98,9 @@ impl Site {
     }
 
     /// Waits until the only agent has come back to its master, and gives its new offer.
-    fn offer_after_return(master: &Program, scheduler: &mut Scheduler) -> Value {
-        eventually("the return of the agent", || {
-            let answer = get(master.address(), "/slaves").ok()?;
-            let slaves: Value = serde_json::from_slice(&answer.body).ok()?;
-            let agent = &slaves["slaves"][0];
-            (agent["active"] == true && agent["reregistered_time"].is_f64()).then_some(())
-        });
+    fn offer_after_return(agent: &mut Program, scheduler: &mut Scheduler) -> Value {
+        let back = agent.wait_for_log(&[": re-registered"]);
+        back.unwrap_or_else(|error| panic!("{error}"));
         scheduler.call(json!({"type": "REVIVE"}));
         scheduler.offer()
     }

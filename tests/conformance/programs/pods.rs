@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mesos_tests_conformance::{Scheduler, command_task, eventually, framework, scalars};
+use mesos_tests_conformance::{Scheduler, command_task, framework, scalars};
 use serde_json::{Value, json};
 
-use super::clients::pymesos;
-use super::{Site, cluster, file};
+use super::Site;
+use super::clients::pymesos_holds;
 
 fn launch_group(scheduler: &mut Scheduler, tasks: &[Value]) {
     let offer = scheduler.offer();
@@ -83,7 +83,8 @@ fn a_group_that_ends_while_its_agent_is_away_is_told_afterwards() {
     let site = Site::new();
     let (master, mut agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("pods"));
-    let ends = format!("{}; touch {}", until_file(&site, "go"), site.path("gone").display());
+    let gone = site.gate("gone");
+    let ends = format!("{}; echo > {}", until_file(&site, "go"), gone.path().display());
     launch_group(
         &mut scheduler,
         &[command_task("a", &ends), command_task("b", &until_file(&site, "go"))],
@@ -93,7 +94,7 @@ fn a_group_that_ends_while_its_agent_is_away_is_told_afterwards() {
     }
     agent.crash();
     fs::write(site.path("go"), b"").expect("a file");
-    site.wait_for_file("gone");
+    gone.passed(super::PATIENCE).expect("the task ends");
     agent.restart();
     for task in ["a", "b"] {
         let finished = scheduler.until(task, "TASK_FINISHED");
@@ -106,14 +107,15 @@ fn the_end_of_the_executor_ends_its_tasks() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("pods"));
-    let marker = site.path("marker").display().to_string();
-    let command = format!("sleep 1000; echo {marker}");
-    launch_group(
-        &mut scheduler,
-        &[command_task("a", &command), command_task("b", &command)],
-    );
-    for task in ["a", "b"] {
+    let mut gates = ["a", "b"].map(|task| (task, site.gate(task)));
+    let tasks = gates.each_ref().map(|(task, gate)| {
+        let command = format!("exec 9> {}; sleep 1000", gate.path().display());
+        command_task(task, &command)
+    });
+    launch_group(&mut scheduler, &tasks);
+    for (task, gate) in &mut gates {
         scheduler.until(task, "TASK_RUNNING");
+        gate.held(super::PATIENCE).expect("the task runs");
     }
     let executor = nix::unistd::Pid::from_raw(executor_pid(&site));
     nix::sys::signal::kill(executor, nix::sys::signal::Signal::SIGKILL).expect("it runs");
@@ -121,9 +123,9 @@ fn the_end_of_the_executor_ends_its_tasks() {
         let failed = scheduler.until(task, "TASK_FAILED");
         assert_eq!(failed["reason"], "REASON_EXECUTOR_TERMINATED");
     }
-    eventually("the end of all tasks", || {
-        (!mesos_tests_conformance::somebody_runs(&marker)).then_some(())
-    });
+    for (_, gate) in &mut gates {
+        gate.left(super::PATIENCE).expect("the task ends");
+    }
 }
 
 #[test]
@@ -162,14 +164,5 @@ fn mesos_execute_runs_a_group_and_tells_of_each_task() {
 
 #[test]
 fn pymesos_launches_groups() {
-    let Some(python) = pymesos() else { return };
-    let cluster = cluster(1);
-    let output = python.run(&file("pymesos/pods.py"), &[&cluster.master().to_string()]);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{told}\nlog of the cluster:\n{}",
-        cluster.log()
-    );
-    println!("{told}");
+    pymesos_holds("pymesos/pods.py", 1);
 }

@@ -1,20 +1,22 @@
 //! Agents and masters that crash and come back: tasks go on, and their updates arrive.
 
-use std::fs;
-
-use mesos_tests_conformance::{Program, Scheduler, command_task, eventually, framework, get, post_json};
+use mesos_tests_conformance::{Gate, Program, Scheduler, command_task, framework, get, post_json};
 use serde_json::{Value, json};
 
 use super::{FOREVER, Site, raw_executor_task};
 
-/// A command that runs until the file appears.
-fn until_file(site: &Site, name: &str) -> String {
-    let path = site.path(name);
-    format!("while [ ! -e {} ]; do sleep 0.05; done", path.display())
+/// A command that waits at a gate.
+fn until_open(gate: &Gate) -> String {
+    format!("cat {}", gate.path().display())
 }
 
-fn allow(site: &Site, name: &str) {
-    fs::write(site.path(name), b"").expect("a file");
+/// A command that waits at a gate, and says at another one that it ends.
+fn until_open_then(go: &Gate, gone: &Gate) -> String {
+    format!("cat {}; echo > {}", go.path().display(), gone.path().display())
+}
+
+fn open(gate: &Gate) {
+    gate.open(super::PATIENCE).expect("the task waits");
 }
 
 #[test]
@@ -23,13 +25,14 @@ fn a_command_task_survives_the_crash_of_its_agent() {
     let (master, mut agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("checkpointing"));
     let offer = scheduler.offer();
-    scheduler.launch(&offer, &[command_task("survivor", &until_file(&site, "go"))], FOREVER);
+    let go = site.gate("go");
+    scheduler.launch(&offer, &[command_task("survivor", &until_open(&go))], FOREVER);
     scheduler.until("survivor", "TASK_RUNNING");
     agent.restart();
     // Offers come again when the agent is back.
-    let again = Site::offer_after_return(&master, &mut scheduler);
+    let again = Site::offer_after_return(&mut agent, &mut scheduler);
     assert_eq!(again["agent_id"], offer["agent_id"], "the agent keeps its id");
-    allow(&site, "go");
+    open(&go);
     scheduler.until("survivor", "TASK_FINISHED");
 }
 
@@ -39,12 +42,13 @@ fn a_task_that_ends_while_its_agent_is_away_is_told_afterwards() {
     let (master, mut agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("checkpointing"));
     let offer = scheduler.offer();
-    let command = format!("{}; touch {}", until_file(&site, "go"), site.path("gone").display());
+    let (go, gone) = (site.gate("go"), site.gate("gone"));
+    let command = until_open_then(&go, &gone);
     scheduler.launch(&offer, &[command_task("short", &command)], FOREVER);
     scheduler.until("short", "TASK_RUNNING");
     agent.crash();
-    allow(&site, "go");
-    site.wait_for_file("gone");
+    open(&go);
+    gone.passed(super::PATIENCE).expect("the task ends");
     agent.restart();
     scheduler.until("short", "TASK_FINISHED");
 }
@@ -60,7 +64,7 @@ fn tasks_of_a_v0_executor_survive_the_crash_of_their_agent() {
     scheduler.until("one", "TASK_RUNNING");
     scheduler.until("two", "TASK_RUNNING");
     agent.restart();
-    let offer = Site::offer_after_return(&master, &mut scheduler);
+    let offer = Site::offer_after_return(&mut agent, &mut scheduler);
     scheduler.kill("one");
     scheduler.until("one", "TASK_KILLED");
     scheduler.launch(&offer, &[raw_executor_task("three", "finish")], FOREVER);
@@ -109,7 +113,8 @@ fn a_new_master_learns_tasks_from_agents_and_frameworks_that_come_back() {
     let (mut master, _agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("patient"));
     let offer = scheduler.offer();
-    scheduler.launch(&offer, &[command_task("lasting", &until_file(&site, "go"))], FOREVER);
+    let go = site.gate("go");
+    scheduler.launch(&offer, &[command_task("lasting", &until_open(&go))], FOREVER);
     scheduler.until("lasting", "TASK_RUNNING");
     master.restart();
     scheduler.wait_closed();
@@ -129,7 +134,7 @@ fn a_new_master_learns_tasks_from_agents_and_frameworks_that_come_back() {
         // Tasks of agents that come back are told without being asked for.
         assert_eq!(status["reason"], "REASON_AGENT_REREGISTERED", "{status}");
     }
-    allow(&site, "go");
+    open(&go);
     scheduler.until("lasting", "TASK_FINISHED");
 }
 
@@ -139,12 +144,13 @@ fn a_task_that_ends_between_two_masters_is_told_to_the_framework() {
     let (mut master, _agent) = site.cluster();
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("patient"));
     let offer = scheduler.offer();
-    let command = format!("{}; touch {}", until_file(&site, "go"), site.path("gone").display());
+    let (go, gone) = (site.gate("go"), site.gate("gone"));
+    let command = until_open_then(&go, &gone);
     scheduler.launch(&offer, &[command_task("brief", &command)], FOREVER);
     scheduler.until("brief", "TASK_RUNNING");
     master.crash();
-    allow(&site, "go");
-    site.wait_for_file("gone");
+    open(&go);
+    gone.passed(super::PATIENCE).expect("the task ends");
     master.restart();
     let mut info = framework("patient");
     info["id"] = json!({"value": scheduler.id()});
@@ -183,16 +189,20 @@ fn read(master: &Program, path: &str) -> Value {
 #[test]
 fn a_killed_master_with_its_registry_on_disk_forgets_nothing_that_it_confirmed() {
     let site = Site::new();
-    let (mut master, _agent) = site.cluster_with(&["--registry=disk"]);
+    let (mut master, mut agent) = site.cluster_with(&["--registry=disk"]);
     let mut scheduler = Scheduler::subscribe(master.address(), &framework("patient"));
     let offer = scheduler.offer();
     let kept = &offer["agent_id"];
-    scheduler.launch(&offer, &[command_task("lasting", &until_file(&site, "go"))], FOREVER);
+    let go = site.gate("go");
+    scheduler.launch(&offer, &[command_task("lasting", &until_open(&go))], FOREVER);
     scheduler.until("lasting", "TASK_RUNNING");
     let mut lost = Program::agent(super::mesos(), &site.path("lost"), master.address(), &[]);
-    let gone = scheduler.offer()["agent_id"].clone();
+    let offer = scheduler.offer();
+    let gone = offer["agent_id"].clone();
     assert_ne!(&gone, kept);
-    site.wait_for_file("lost/work/meta/slaves/latest/slave.info");
+    // A task that has run says that the agent has checkpointed what it is.
+    scheduler.launch(&offer, &[command_task("witness", "true")], FOREVER);
+    scheduler.until("witness", "TASK_FINISHED");
     lost.crash();
     let machine = json!([{"hostname": "zz"}]);
     let window = json!({"machine_ids": machine, "unavailability": {"start": {"nanoseconds": 7}}});
@@ -212,10 +222,8 @@ fn a_killed_master_with_its_registry_on_disk_forgets_nothing_that_it_confirmed()
     master.restart();
     scheduler.wait_closed();
 
-    let back = eventually("the return of the agent", || {
-        let slaves = read(&master, "/slaves");
-        slaves["slaves"].get(0).cloned()
-    });
+    agent.wait_for_log(&[": re-registered"]).expect("the agent comes back");
+    let back = read(&master, "/slaves")["slaves"][0].clone();
     assert_eq!(back["id"], kept["value"], "the agent keeps its id");
     assert_eq!((&back["deactivated"], &back["active"]), (&json!(true), &json!(false)));
     assert_eq!(read(&master, "/quota")["configs"][0]["role"], "q1");
@@ -229,7 +237,7 @@ fn a_killed_master_with_its_registry_on_disk_forgets_nothing_that_it_confirmed()
     let mut info = framework("patient");
     info["id"] = json!({"value": scheduler.id()});
     let mut scheduler = Scheduler::subscribe(master.address(), &info);
-    allow(&site, "go");
+    open(&go);
     scheduler.until("lasting", "TASK_FINISHED");
     let reactivate = json!({"type": "REACTIVATE_AGENT", "reactivate_agent": {"agent_id": kept}});
     assert_eq!(operator(&master, &reactivate), 200);

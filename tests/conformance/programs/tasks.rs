@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use mesos_tests_conformance::{Scheduler, command_task, eventually, exchange, framework, somebody_runs};
+use mesos_tests_conformance::{Scheduler, command_task, exchange, framework};
 use serde_json::{Value, json};
 
 use super::{Site, raw_executor_task};
@@ -103,16 +103,16 @@ fn an_executor_that_ends_without_a_word_fails_its_tasks() {
 fn a_task_that_ignores_sigterm_has_its_grace_and_no_more() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
-    let ready = site.path("ready");
+    let ready = site.gate("ready");
     let command = format!(
-        "trap '' TERM; touch {}; while true; do sleep 0.1; done",
-        ready.display()
+        "trap '' TERM; echo > {}; while true; do sleep 0.1; done",
+        ready.path().display()
     );
     let mut task = command_task("stubborn", &command);
     task["kill_policy"] = json!({"grace_period": {"nanoseconds": 2_000_000_000_u64}});
     let mut scheduler = launched(master.address(), task);
     scheduler.until("stubborn", "TASK_RUNNING");
-    site.wait_for_file("ready");
+    ready.passed(super::PATIENCE).expect("the command starts");
     let asked = Instant::now();
     scheduler.kill("stubborn");
     scheduler.until("stubborn", "TASK_KILLED");
@@ -128,15 +128,16 @@ fn a_task_that_ignores_sigterm_has_its_grace_and_no_more() {
 fn a_shorter_grace_in_the_kill_wins() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
+    let ready = site.gate("ready");
     let command = format!(
-        "trap '' TERM; touch {}; while true; do sleep 0.1; done",
-        site.path("ready").display()
+        "trap '' TERM; echo > {}; while true; do sleep 0.1; done",
+        ready.path().display()
     );
     let mut task = command_task("stubborn", &command);
     task["kill_policy"] = json!({"grace_period": {"nanoseconds": 1_000_000_000_000_u64}});
     let mut scheduler = launched(master.address(), task);
     scheduler.until("stubborn", "TASK_RUNNING");
-    site.wait_for_file("ready");
+    ready.passed(super::PATIENCE).expect("the command starts");
     scheduler.call(json!({"type": "KILL", "kill": {
         "task_id": {"value": "stubborn"}, "kill_policy": {"grace_period": {"nanoseconds": 100_000_000}},
     }}));
@@ -199,13 +200,11 @@ fn an_executor_that_is_shut_down_ends_with_its_tasks() {
 fn a_framework_that_is_torn_down_takes_its_tasks_along() {
     let site = Site::new();
     let (master, _agent) = site.cluster();
-    let marker = site.path("marker").display().to_string();
-    let mut scheduler = launched(
-        master.address(),
-        command_task("doomed", &format!("sleep 1000; : {marker}")),
-    );
+    let mut tree = site.gate("tree");
+    let command = format!("exec 9> {}; sleep 1000", tree.path().display());
+    let mut scheduler = launched(master.address(), command_task("doomed", &command));
     scheduler.until("doomed", "TASK_RUNNING");
-    assert!(somebody_runs(&marker));
+    tree.held(super::PATIENCE).expect("the task runs");
     let body = format!("frameworkId={}", scheduler.id());
     let request = format!(
         "POST /master/teardown HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -215,5 +214,5 @@ fn a_framework_that_is_torn_down_takes_its_tasks_along() {
     let answer = exchange(master.address(), request.as_bytes()).expect("an answer");
     assert_eq!(answer.status, 200, "{}", answer.text());
     scheduler.wait_closed();
-    eventually("the end of the task", || (!somebody_runs(&marker)).then_some(()));
+    tree.left(super::PATIENCE).expect("the task ends");
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -54,6 +54,37 @@ impl EventStream {
             answer,
             incoming,
         })
+    }
+
+    /// Subscribes to the event stream of operators.
+    ///
+    /// # Errors
+    ///
+    /// Gives what the socket said.
+    pub fn watch(master: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let body = r#"{"type":"SUBSCRIBE"}"#;
+        let request = format!(
+            "POST /api/v1 HTTP/1.1\r\nHost: {master}\r\nContent-Type: application/json\r\nAccept: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Self::open(master, request.as_bytes(), patience)
+    }
+
+    /// Passes over events up to the first that `pick` takes.
+    ///
+    /// # Panics
+    ///
+    /// Panics when none comes in a minute.
+    pub fn wait_for<T>(&self, what: &str, mut pick: impl FnMut(&Value) -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let event = self.next(deadline.saturating_duration_since(Instant::now()));
+            let event = event.unwrap_or_else(|error| panic!("no {what}: {error:?}"));
+            if let Some(picked) = pick(&event) {
+                return picked;
+            }
+        }
     }
 
     /// The answer, without the events.

@@ -17,7 +17,7 @@ pub use cluster::Cluster;
 pub use events::{EventStream, NoEvent};
 pub use gate::Gate;
 pub use http::{Answer, exchange, get, post_json};
-pub use process::{Program, ProgramError, end_everything_in, eventually, somebody_runs};
+pub use process::{Program, ProgramError, end_everything_in};
 pub use python::{Python, PythonError};
 pub use scheduler::{Scheduler, command_task, framework, offers_of, scalars, user};
 pub use stream::Records;

@@ -18,8 +18,6 @@ use thiserror::Error;
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for the end after it was asked for.
 const END_PATIENCE: Duration = Duration::from_secs(30);
-/// How often the outside world is looked at again where nothing can be waited on.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Why a program is not as it should be.
 #[derive(Debug, Error)]
@@ -48,6 +46,8 @@ pub struct Program {
     log: PathBuf,
     /// What this life of it logged and nobody looked at yet; locked only so that threads may share a program.
     lines: Mutex<Receiver<String>>,
+    /// Lines of this life that were looked at, but not for what they say.
+    passed: Vec<String>,
     address: SocketAddr,
 }
 
@@ -110,25 +110,35 @@ impl Program {
             child,
             log,
             lines: Mutex::new(lines),
+            passed: Vec::new(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         let line = program.wait_for_log(&[" started upid="])?;
         program.address = started(&line).ok_or_else(|| ProgramError::Ended(program.log()))?;
+        if line.contains("master@") {
+            // Until then it answers that it recovers.
+            program.wait_for_log(&["registry recovered, leading"])?;
+        }
         Ok(program)
     }
 
-    /// Waits for a line of the log of this life that contains one of these texts; passes over the lines before it.
+    /// Waits for a line of the log of this life that contains one of these texts; each line is given once. Lines may
+    /// come in any order: one that came while another was waited for is not lost.
     ///
     /// # Errors
     ///
     /// Tells the log when the program ends, or says nothing of it in a minute.
     pub fn wait_for_log(&mut self, wanted: &[&str]) -> Result<String, ProgramError> {
+        let right = |line: &String| wanted.iter().any(|wanted| line.contains(wanted));
+        if let Some(place) = self.passed.iter().position(right) {
+            return Ok(self.passed.remove(place));
+        }
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let lines = self.lines.get_mut().unwrap_or_else(PoisonError::into_inner);
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if wanted.iter().any(|wanted| line.contains(wanted)) => return Ok(line),
-                Ok(_) => {}
+                Ok(line) if right(&line) => return Ok(line),
+                Ok(line) => self.passed.push(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(ProgramError::Ended(self.log())),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     return Err(ProgramError::Silent {
@@ -209,6 +219,7 @@ impl Program {
         let (child, lines) = started.expect("the executable starts");
         self.child = child;
         self.lines = Mutex::new(lines);
+        self.passed.clear();
         self.wait()
             .unwrap_or_else(|| panic!("still running; log:\n{}", self.log()))
     }
@@ -298,38 +309,6 @@ fn copy_lines(output: ChildStderr, mut log: std::fs::File, sender: &Sender<Strin
 /// The address in the line that says that a program has started.
 fn started(line: &str) -> Option<SocketAddr> {
     line.rsplit('@').next()?.trim().parse().ok()
-}
-
-/// Waits until something outside is so.
-///
-/// # Panics
-///
-/// Panics when it does not become so in half a minute.
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + END_PATIENCE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(POLL);
-    }
-}
-
-/// Whether some other process of this machine has `marker` in its command line.
-#[must_use]
-pub fn somebody_runs(marker: &str) -> bool {
-    let own = std::process::id().to_string();
-    std::fs::read_dir("/proc")
-        .expect("a process file system")
-        .filter_map(Result::ok)
-        .any(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name != own
-                && name.bytes().all(|byte| byte.is_ascii_digit())
-                && std::fs::read(entry.path().join("cmdline"))
-                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(marker))
-        })
 }
 
 /// Kills every process whose working folder lies in `folder`.

@@ -247,3 +247,21 @@ fn the_compatibility_document_has_a_row_for_everything() {
         missing.join("\n")
     );
 }
+
+#[test]
+fn the_compatibility_document_names_scenarios_that_are_there() {
+    let document = text(&root().join("docs/compatibility.md"));
+    let folder = root().join("tests/conformance/scenarios");
+    let mut named = 0;
+    for line in document.lines() {
+        let Some((_, places)) = line.split_once("scenarios `") else {
+            continue;
+        };
+        // Every other part between the marks is a name.
+        for place in places.split('`').step_by(2).filter(|place| place.contains('/')) {
+            named += 1;
+            assert!(folder.join(format!("{place}.txt")).is_file(), "{line}");
+        }
+    }
+    assert!(named > 0, "no row names a scenario");
+}

@@ -135,6 +135,7 @@ pub fn merge(value: &mut Value, more: &Value) {
 pub fn fits(value: &Value, pattern: &Value) -> bool {
     match pattern {
         Value::Null => is_nothing(value),
+        Value::Object(fields) if fields.is_empty() => value.is_object(),
         Value::Object(fields) => fields
             .iter()
             .all(|(key, pattern)| fits(value.get(key).unwrap_or(&Value::Null), pattern)),

@@ -99,7 +99,7 @@ pub enum Step {
     },
     /// `no sooner than TIME: STEP`
     NoSooner {
-        /// Least time from the end of the step before to the end of this one.
+        /// Least time from the begin of the step before to the end of this one.
         than: Duration,
         /// What has to happen.
         step: Box<Line>,

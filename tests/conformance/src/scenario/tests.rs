@@ -148,6 +148,9 @@ fn values_fit_patterns() {
         (json!({"z": null, "d": null}), true),
         (json!({"z": [], "d": []}), true),
         (json!({"c": null}), false),
+        (json!({"e": {}}), true),
+        (json!({"z": {}}), false),
+        (json!({"z": {"y": null}}), true),
     ];
     for (pattern, right) in table {
         assert_eq!(fits(&value, &pattern), right, "{pattern}");

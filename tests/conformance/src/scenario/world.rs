@@ -39,7 +39,7 @@ pub(super) struct World<'a> {
     /// Whose each task is.
     pub(super) tasks: BTreeMap<String, String>,
     gates: BTreeMap<String, Gate>,
-    /// End of the line before.
+    /// Begin of the line before: its end may be seen late, and a time that it started would seem too short.
     before: Instant,
 }
 
@@ -76,10 +76,8 @@ impl<'a> World<'a> {
 
     /// Carries out one line.
     pub fn carry_out(&mut self, step: &Step) -> Result<(), Failure> {
-        let before = self.before;
-        let done = self.step(step, before);
-        self.before = Instant::now();
-        done
+        let before = std::mem::replace(&mut self.before, Instant::now());
+        self.step(step, before)
     }
 
     pub(super) fn step(&mut self, step: &Step, before: Instant) -> Result<(), Failure> {
@@ -107,7 +105,7 @@ impl<'a> World<'a> {
                 let took = before.elapsed();
                 if took < *than {
                     return Err(Failure::Other {
-                        what: "time since the line before".to_owned(),
+                        what: "time since the begin of the line before".to_owned(),
                         wanted: format!("at least {than:?}"),
                         found: format!("{took:?}"),
                     });
@@ -330,14 +328,7 @@ impl<'a> World<'a> {
     }
 
     fn watch(&mut self, name: &str) -> Result<(), Failure> {
-        let body = r#"{"type":"SUBSCRIBE"}"#;
-        let request = format!(
-            "POST /api/v1 HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.master,
-            body.len()
-        );
-        let stream = EventStream::open(self.master, request.as_bytes(), PATIENCE)?;
+        let stream = EventStream::watch(self.master, PATIENCE)?;
         if stream.answer().status != 200 {
             return Err(Failure::status(200, stream.answer()));
         }
