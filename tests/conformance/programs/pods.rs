@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mesos_tests_conformance::{Scheduler, command_task, framework, scalars};
 use serde_json::{Value, json};
 
-use super::Site;
+use super::{Site, cluster};
 use super::clients::pymesos_holds;
 
 fn launch_group(scheduler: &mut Scheduler, tasks: &[Value]) {
