@@ -17,6 +17,7 @@ use mesos_master_core::{
 use mesos_node::EventStream;
 use mesos_node::files::FilesHandle;
 use mesos_proto::internal::wire::messages::ReregisterSlaveMessage;
+use mesos_proto::{v0, v1};
 use tokio::sync::watch;
 
 use crate::http;
@@ -159,11 +160,12 @@ impl MasterProcess {
     fn write_event(
         &mut self,
         stream: &StreamId,
-        event: &mesos_proto::v0::scheduler::Event,
+        event: &v0::scheduler::Event,
         inputs: &mut VecDeque<Input>,
     ) {
         let Some(open) = self.streams.get(stream) else { return };
-        if let Err(error) = open.write(&mesos::convert::evolve_scheduler_event(event)) {
+        let written = open.write_evolved::<v0::scheduler::Event, v1::scheduler::Event>(event);
+        if let Err(error) = written {
             tracing::warn!(%stream, %error, "closing a scheduler's stream");
             self.streams.remove(stream);
             inputs.push_back(Input::SchedulerStreamClosed(stream.clone()));

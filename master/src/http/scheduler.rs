@@ -7,7 +7,6 @@ use libprocess::{Request, Response};
 use mesos_master_core::StreamId;
 use mesos_proto::v0::scheduler::{Call, call};
 use mesos_proto::v1;
-use protobuf::Message as _;
 
 /// A call with what its headers said.
 #[derive(Debug)]
@@ -30,17 +29,17 @@ pub fn parse(request: &Request) -> Result<ParsedCall, Response> {
         return Err(method_not_allowed(&request.method, &["POST"]));
     }
     let body_type = MediaType::of_body(request)?;
-    let versioned: v1::scheduler::Call = match body_type {
+    let call: Call = match body_type {
         MediaType::Json => {
             let text = std::str::from_utf8(&request.body)
                 .map_err(|error| plain(400, format!("the body is no UTF-8 text: {error}")))?;
-            mesos::json::from_str(text)
-                .map_err(|error| plain(400, format!("the body is no scheduler call: {error}")))?
+            let versioned: v1::scheduler::Call = mesos::json::from_str(text)
+                .map_err(|error| plain(400, format!("the body is no scheduler call: {error}")))?;
+            mesos::convert::devolve_scheduler_call(&versioned)
         }
-        MediaType::Protobuf => v1::scheduler::Call::parse_from_bytes(&request.body)
+        MediaType::Protobuf => mesos::convert::devolve_from_bytes::<v1::scheduler::Call, Call>(&request.body)
             .map_err(|error| plain(400, format!("the body is no scheduler call: {error}")))?,
     };
-    let call = mesos::convert::devolve_scheduler_call(&versioned);
     let streams = matches!(call.type_(), call::Type::SUBSCRIBE | call::Type::RECONCILE_OPERATIONS);
     let media_type = match MediaType::wanted(request) {
         Some(media_type) => media_type,
@@ -63,6 +62,7 @@ pub fn parse(request: &Request) -> Result<ParsedCall, Response> {
 #[cfg(test)]
 mod tests {
     use libprocess::http::{HeaderName, HeaderValue, Method};
+    use protobuf::Message as _;
 
     use super::*;
 

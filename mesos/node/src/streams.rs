@@ -41,6 +41,23 @@ impl EventStream {
         self.writer.room()
     }
 
+    /// Writes the v1 form of an unversioned event as a record, without building the v1 event.
+    ///
+    /// # Errors
+    ///
+    /// Tells when the client is gone or has too much unread.
+    pub fn write_evolved<A: MessageFull, B: MessageFull>(&self, event: &A) -> Result<(), WriteError> {
+        let record = match self.media_type {
+            MediaType::Json => {
+                let mut text = String::new();
+                mesos::convert::evolve_to_json::<A, B>(event, &mut text);
+                text.into_bytes()
+            }
+            MediaType::Protobuf => mesos::convert::evolve_to_bytes::<A, B>(event),
+        };
+        Ok(self.writer.write(recordio::encode(&record))?)
+    }
+
     /// Writes one event as a record.
     ///
     /// # Errors

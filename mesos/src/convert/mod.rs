@@ -34,6 +34,25 @@ pub fn devolve<A: MessageFull, B: MessageFull>(message: &A) -> B {
     convert(message)
 }
 
+/// The unversioned form of a serialized v1 message, which is not built.
+///
+/// # Errors
+///
+/// Gives the parser's error for bytes that are no such message or lack required fields.
+pub fn devolve_from_bytes<A: MessageFull, B: MessageFull>(bytes: &[u8]) -> protobuf::Result<B> {
+    match route(&A::descriptor()) {
+        Route::AsIs => B::parse_from_bytes(bytes),
+        rewritten => {
+            let mut out = Vec::with_capacity(bytes.len() + 16);
+            match rewritten.convert(bytes, &mut out) {
+                Ok(()) => B::parse_from_bytes(&out),
+                // The parser says what is wrong with them.
+                Err(_) => B::parse_from_bytes(bytes),
+            }
+        }
+    }
+}
+
 /// The serialized v1 form of an unversioned message.
 #[must_use]
 pub fn evolve_to_bytes<A: MessageFull, B: MessageFull>(message: &A) -> Vec<u8> {

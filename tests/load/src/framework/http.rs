@@ -1,7 +1,7 @@
 //! A framework over `/api/v1/scheduler`, as tasks of the runtime: one reads the stream, some make calls.
 //!
-//! Bodies are read and written with the unversioned messages: on the wire they are the same as those of v1, which differ
-//! in names only.
+//! Bodies are read and written with the unversioned messages: as far as they are used here, their bytes are the same as
+//! those of v1.
 
 use std::sync::Arc;
 use std::time::Duration;
