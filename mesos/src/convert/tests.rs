@@ -195,6 +195,9 @@ fn subscribe_moves_its_fields_both_ways() {
     assert!(unversioned.subscribe.offer_constraints.is_some());
     assert!(!unversioned.subscribe.has_force());
     assert_eq!(unversioned.subscribe.framework_info.name(), "n");
+    let direct = devolve_from_bytes::<v1::scheduler::Call, v0::scheduler::Call>(&serialize(&call));
+    assert_eq!(direct.expect("valid"), unversioned);
+    assert!(devolve_from_bytes::<v1::scheduler::Call, v0::scheduler::Call>(&[0xff]).is_err());
 
     unversioned.subscribe.mut_or_insert_default().set_force(true);
     assert_eq!(evolve_scheduler_call(&unversioned), call);
