@@ -157,12 +157,7 @@ impl MasterProcess {
             .insert(stream, EventStream::new(writer, waiting.media_type));
     }
 
-    fn write_event(
-        &mut self,
-        stream: &StreamId,
-        event: &v0::scheduler::Event,
-        inputs: &mut VecDeque<Input>,
-    ) {
+    fn write_event(&mut self, stream: &StreamId, event: &v0::scheduler::Event, inputs: &mut VecDeque<Input>) {
         let Some(open) = self.streams.get(stream) else { return };
         let written = open.write_evolved::<v0::scheduler::Event, v1::scheduler::Event>(event);
         if let Err(error) = written {

@@ -232,7 +232,9 @@ fn tasks(core: &Master) -> GetTasks {
     let mut answer = GetTasks::new();
     let frameworks = || core.frameworks().values().chain(core.completed_frameworks().iter());
     for own in frameworks() {
-        answer.tasks.extend(own.tasks().values().map(mesos_master_core::Task::message));
+        answer
+            .tasks
+            .extend(own.tasks().values().map(mesos_master_core::Task::message));
         let unreachable = own.unreachable_tasks().iter();
         answer
             .unreachable_tasks
