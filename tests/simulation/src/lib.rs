@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod master;
 pub mod net;
 pub mod operator;
+pub mod promises;
 pub mod registry;
 pub mod trace;
 

@@ -16,6 +16,7 @@ use mesos_registrar::{Batch, Registrar, Registry, StoreError};
 
 use crate::failure::Failure;
 use crate::net::{Alarm, Net};
+use crate::promises::Promises;
 use crate::registry::RegistryDisk;
 
 /// Longest time that storing the registry takes.
@@ -35,6 +36,8 @@ pub struct MasterHost {
     requests: u64,
     /// Requests of operators that this life of the master has not answered yet.
     unanswered: BTreeSet<RequestId>,
+    /// What operators were told about agents, by all lives.
+    promises: Promises,
 }
 
 /// Every second life of a master lets messages of schedulers wait.
@@ -59,6 +62,7 @@ impl MasterHost {
             lives: 0,
             requests: 0,
             unanswered: BTreeSet::new(),
+            promises: Promises::default(),
         }
     }
 
@@ -120,6 +124,7 @@ impl MasterHost {
     pub fn crash(&mut self, net: &mut Net) {
         self.core = None;
         self.unanswered.clear();
+        self.promises.forget_questions();
         let writing = self.writing.take();
         self.storage.crash(writing.as_ref(), &mut self.random);
         net.world.crash(self.upid.address());
@@ -143,6 +148,7 @@ impl MasterHost {
         self.requests += 1;
         let request = RequestId(self.requests);
         self.unanswered.insert(request);
+        self.promises.ask(request, &call);
         let request = OperatorRequest {
             request,
             principal: None,
@@ -201,6 +207,9 @@ impl MasterHost {
             for effect in effects {
                 self.carry_out(effect, net)?;
             }
+            if let Some(core) = &self.core {
+                self.promises.check(core)?;
+            }
         }
         Ok(())
     }
@@ -233,14 +242,13 @@ impl MasterHost {
                 self.store(net);
             }
             Effect::Abort(reason) => return Err(Failure::new(format!("the master gave up: {reason}"))),
-            Effect::Reply { request, reply } if !self.unanswered.remove(&request) => {
-                return Err(Failure::new(format!("an answer that nobody waits for: {reply:?}")));
+            Effect::Reply { request, reply } => {
+                if !self.unanswered.remove(&request) {
+                    return Err(Failure::new(format!("an answer that nobody waits for: {reply:?}")));
+                }
+                self.promises.answer(request, reply.status);
             }
-            Effect::OpenStream { .. }
-            | Effect::StreamEvent { .. }
-            | Effect::CloseStream(_)
-            | Effect::Reply { .. }
-            | Effect::Publish(_) => {}
+            Effect::OpenStream { .. } | Effect::StreamEvent { .. } | Effect::CloseStream(_) | Effect::Publish(_) => {}
         }
         Ok(())
     }
