@@ -55,6 +55,8 @@ pub fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
             Ok(0) => break,
             Ok(count) => bytes.extend_from_slice(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+            // Reads with a timeout are not taken up again when a child of this program ends meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
         if complete(&bytes) {
