@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use libprocess::http::client::Client;
 use libprocess_types::Time;
+use mesos_proto::v0::mesos::resource::{ReservationInfo, reservation_info};
 use mesos_proto::v0::mesos::{Label, Labels, Resource, value};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -36,6 +37,10 @@ const TASK_CPUS: f64 = 0.1;
 const TASK_MEM_MB: f64 = 32.0;
 /// Role of all frameworks of a run.
 const ROLE: &str = "load";
+/// Role of the framework that probes.
+const PROBE_ROLE: &str = "probe";
+/// Agents whose resources are reserved for that role.
+const PROBED_AGENTS_MAX: usize = 100;
 /// Refusal of frameworks that decline: to the end of every run.
 const REFUSE: Duration = Duration::from_secs(86_400);
 
@@ -131,7 +136,9 @@ impl Run {
     async fn play(&mut self) -> Result<(), RunError> {
         self.load.wait_for_master(MASTER_PATIENCE).await?;
         let kind = Arc::new(self.agent_kind());
-        self.load.add_agents(&kind, self.options.agents);
+        let probed = self.probed_agents();
+        self.load.add_agents(&kind, self.options.agents - probed);
+        self.load.add_agents(&Arc::new(reserved_for_probes(&kind)), probed);
         self.add_idle_frameworks();
         if self.options.scenario == Scenario::Cycle {
             self.add_launcher();
@@ -198,6 +205,14 @@ impl Run {
             registration_wait: options.registration_wait,
             preload,
             ..AgentKind::default()
+        }
+    }
+
+    /// Agents that only the probing framework gets offers of: idle frameworks may hold all others.
+    fn probed_agents(&self) -> usize {
+        match self.options.scenario {
+            Scenario::Probe => PROBED_AGENTS_MAX.min(self.options.agents),
+            Scenario::Storm | Scenario::Cycle | Scenario::Idle => 0,
         }
     }
 
@@ -320,7 +335,7 @@ impl Run {
         let probes = self.options.probes;
         self.progress
             .phase("probes", probes, |numbers| numbers.probe_running.count());
-        let info = framework_info("probe", ROLE);
+        let info = framework_info("probe", PROBE_ROLE);
         self.load.add_http_framework(info, Policy::Probe(plan), 1);
         self.frameworks += 1;
         let begin = self.mark();
@@ -383,6 +398,18 @@ impl Run {
             problems: numbers.problems,
         }
     }
+}
+
+/// The same agents with everything reserved for the role of probes.
+fn reserved_for_probes(kind: &AgentKind) -> AgentKind {
+    let mut reserved = kind.clone();
+    for resource in &mut reserved.resources {
+        let mut reservation = ReservationInfo::new();
+        reservation.set_type(reservation_info::Type::STATIC);
+        reservation.set_role(PROBE_ROLE.to_owned());
+        resource.reservations.push(reservation);
+    }
+    reserved
 }
 
 fn scalar(name: &str, amount: f64) -> Resource {
