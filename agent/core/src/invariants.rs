@@ -29,11 +29,13 @@ impl Agent {
     }
 
     /// What tasks and executors use now. The executors that the agent makes for command tasks come on top, by design.
+    /// What frameworks use whose executors are being shut down does not count: the master offers it again at once.
     pub(crate) fn used_scalars(&self) -> BTreeMap<String, i64> {
-        let executors = self
+        let staying = self
             .frameworks
             .values()
-            .flat_map(|framework| framework.executors.values());
+            .filter(|framework| framework.state == FrameworkState::Running);
+        let executors = staying.flat_map(|framework| framework.executors.values());
         let running = executors.filter(|executor| executor.state != ExecutorState::Terminated);
         let used = running.flat_map(|executor| {
             let own = executor

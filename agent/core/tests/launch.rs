@@ -433,6 +433,23 @@ fn a_draining_agent_kills_what_it_has_and_takes_nothing_new() {
 }
 
 #[test]
+fn a_launch_finds_the_resources_of_a_framework_that_is_being_shut_down_free() {
+    let mut bench = Bench::registered();
+    bench.running_task("t1", "e1");
+    bench.receive(&master(), build::shutdown_framework());
+    let mut message = build::run_task("next", Some("e2"), true);
+    let mut other = build::framework_id();
+    other.mut_or_insert_default().set_value("other".to_owned());
+    message.framework.mut_or_insert_default().id = other.clone();
+    let task = message.task.mut_or_insert_default();
+    task.executor.mut_or_insert_default().framework_id = other;
+    task.resources = vec![build::scalar("cpus", 3.9, Some("*"))];
+    let effects = bench.receive(&master(), message);
+    assert_eq!(state_and_reason(&effects), &[]);
+    bench.agent.check_invariants().expect("no contradiction");
+}
+
+#[test]
 fn a_launch_that_finds_its_resources_in_use_is_dropped() {
     let mut bench = Bench::registered();
     bench.running_task("t1", "e1");
