@@ -191,7 +191,7 @@ fn a_volume_outlives_the_task_that_filled_it() {
         &offer,
         &[
             named("reserve", on("RESERVE", "resources", &[reserved("disk", 96.0)])),
-            named("create", on("CREATE", "volumes", &[data.clone()])),
+            named("create", on("CREATE", "volumes", std::slice::from_ref(&data))),
             task(&offer, "writer", "echo kept > data/file", &data),
         ],
     );
@@ -202,13 +202,13 @@ fn a_volume_outlives_the_task_that_filled_it() {
     field.accept(&offer, &[named("grow", grow)]);
     field.finished(&["grow"]);
     let grown = volume("data", 96.0);
-    let offer = field.offer_with(&[grown.clone()]);
+    let offer = field.offer_with(std::slice::from_ref(&grown));
     field.accept(
         &offer,
         &[task(&offer, "reader", "test \"$(cat data/file)\" = kept", &grown)],
     );
     field.scheduler.until("reader", "TASK_FINISHED");
-    let offer = field.offer_with(&[grown.clone()]);
+    let offer = field.offer_with(std::slice::from_ref(&grown));
     field.accept(
         &offer,
         &[
@@ -255,15 +255,15 @@ fn an_agent_that_restarts_keeps_what_was_reserved() {
         &offer,
         &[
             named("reserve", on("RESERVE", "resources", &[reserved("disk", 64.0)])),
-            named("create", on("CREATE", "volumes", &[data.clone()])),
+            named("create", on("CREATE", "volumes", std::slice::from_ref(&data))),
         ],
     );
     field.finished(&["reserve", "create"]);
-    let before = field.offer_with(&[data.clone()]);
+    let before = field.offer_with(std::slice::from_ref(&data));
     field.cluster.restart_agent(0);
     let rescinded = |event: &Value| (event["rescind"]["offer_id"] == before["id"]).then_some(());
     field.scheduler.wait_for("rescind", rescinded);
-    let offer = field.offer_with(&[data.clone()]);
+    let offer = field.offer_with(std::slice::from_ref(&data));
     field.accept(&offer, &[task(&offer, "late", "touch data/here", &data)]);
     field.scheduler.until("late", "TASK_FINISHED");
     assert!(field.programs.path().exists());

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use mesos_tests_conformance::{Scheduler, command_task, framework, scalars};
 use serde_json::{Value, json};
 
-use super::{Site, cluster};
 use super::clients::pymesos_holds;
+use super::{Site, cluster};
 
 fn launch_group(scheduler: &mut Scheduler, tasks: &[Value]) {
     let offer = scheduler.offer();

@@ -109,7 +109,7 @@ fn an_agent_asks_until_it_is_answered() {
     let expected = ["Asked", "link", "RegisterSlaveMessage", "ask again in 1s"];
     assert_eq!(words(&bench.step(AgentInput::MasterFound)), expected);
     for (attempt, wait) in ["2s", "4s", "8s", "16s", "32s", "60s", "60s"].iter().enumerate() {
-        bench.now = bench.now + SECOND;
+        bench.now += SECOND;
         let effects = bench.step(AgentInput::Timer(AgentTimer::Registration));
         let again = format!("ask again in {wait}");
         assert_eq!(
@@ -134,13 +134,13 @@ fn a_task_goes_through_its_life_with_each_update_acknowledged() {
     assert_eq!(words(&effects), expected);
     let running = sent_update(&effects);
     assert_eq!(running.status.state(), TaskState::TASK_RUNNING);
-    bench.now = bench.now + SECOND;
+    bench.now += SECOND;
     let end = AgentTimer::TaskEnd(bench.core.tasks().keys().next().expect("a task").clone());
     assert!(
         bench.step(AgentInput::Timer(end)).is_empty(),
         "the first update is not acknowledged"
     );
-    bench.now = bench.now + SECOND;
+    bench.now += SECOND;
     let effects = bench.acknowledge("t", running.uuid());
     let expected = [
         "UpdateAcknowledged(2s)",

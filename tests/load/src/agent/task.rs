@@ -191,7 +191,7 @@ mod tests {
         let mut task = Task::new(Arc::default());
         let mut now = Time::EPOCH;
         for (number, (event, sends, over, state)) in rows.iter().enumerate() {
-            now = now + Duration::from_secs(1);
+            now += Duration::from_secs(1);
             let outcome = task.step(now, *event);
             assert_eq!(
                 (outcome.send, outcome.over, task.state()),

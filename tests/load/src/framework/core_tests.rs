@@ -166,7 +166,7 @@ fn a_probe_measures_from_wanting_offers_to_the_report() {
     for number in 1..3 {
         assert_eq!(bench.step(FrameworkInput::TimerElapsed), ["REVIVE"]);
         assert!(bench.step(FrameworkInput::TimerElapsed).is_empty(), "it wants already");
-        bench.now = bench.now + Duration::from_millis(3);
+        bench.now += Duration::from_millis(3);
         let task = format!("t-{number}");
         let expected = [
             "Offers(3)".to_owned(),
@@ -177,7 +177,7 @@ fn a_probe_measures_from_wanting_offers_to_the_report() {
         ];
         let three = [offer("a", 0.5, 64.0), offer("b", 1.0, 64.0), offer("c", 1.0, 64.0)];
         assert_eq!(bench.step(offers(&three)), expected);
-        bench.now = bench.now + Duration::from_millis(4);
+        bench.now += Duration::from_millis(4);
         let probed = Note::Probed {
             offered: Duration::from_millis(3),
             running: Duration::from_millis(7),
