@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use libprocess::Upid;
 use mesos::resources::Resources;
-use mesos_agent_core::ExecutorState;
+use mesos_agent_core::{ExecutorState, FrameworkState};
 use mesos_proto::v0::mesos as pb;
 
 use crate::agent::AgentHost;
@@ -53,14 +53,18 @@ pub fn check_master(master: &MasterHost) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that nothing is used twice in an agent's view.
+/// Checks that nothing is used twice in an agent's view. What frameworks use whose executors are being shut down does
+/// not count: the master offers it again at once.
 ///
 /// # Errors
 ///
 /// Says what does not hold.
 pub fn check_agent(agent: &AgentHost) -> Result<(), Failure> {
     let Some(core) = agent.core() else { return Ok(()) };
-    let executors = core.frameworks().flat_map(mesos_agent_core::Framework::executors);
+    let staying = core
+        .frameworks()
+        .filter(|framework| framework.state() == FrameworkState::Running);
+    let executors = staying.flat_map(mesos_agent_core::Framework::executors);
     let running = executors.filter(|executor| executor.state() != ExecutorState::Terminated);
     let resources = running.flat_map(|executor| {
         let own = executor.info().resources.iter();
