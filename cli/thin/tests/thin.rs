@@ -4,8 +4,17 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A program that one test starts inherits, for a moment, the file that another one is writing, and a file that is open
+/// for writing cannot be executed: the tests take turns.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const THIN: &str = env!("CARGO_BIN_EXE_mesos-agent");
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A folder with a thin program and, beside it, a `mesos` that tells its arguments.
 fn installed(folder: &Path) -> std::path::PathBuf {
@@ -28,6 +37,7 @@ fn told(program: &Path) -> (Option<i32>, String) {
 
 #[test]
 fn the_executable_beside_gets_all_arguments_and_its_exit_code_counts() {
+    let _alone = alone();
     let folder = tempfile::tempdir().expect("a folder");
     let program = installed(folder.path());
     let expected = (Some(5), "mesos got: --master=h:1 --work_dir=/w x\n".to_owned());
@@ -40,6 +50,7 @@ fn the_executable_beside_gets_all_arguments_and_its_exit_code_counts() {
 
 #[test]
 fn without_an_executable_it_says_what_is_missing() {
+    let _alone = alone();
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("mesos-agent");
     fs::copy(THIN, &program).expect("copied");

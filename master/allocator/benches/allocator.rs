@@ -155,14 +155,19 @@ fn event(criterion: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Agents register one by one, each with its own event-driven cycle. A figure is a thousand of them.
+/// Agents register one by one with a cluster whose agents are all held, each with its own event-driven cycle. A figure
+/// is a thousand of them.
 fn add_agents(criterion: &mut Criterion<CpuTime>) {
     let mut group = group(criterion, "add_agents");
     let total = agent_total(0);
     for (agents, frameworks) in SHAPES {
         let mut prepared = None;
         group.bench_function(format!("{agents}x{frameworks}"), |bencher| {
-            let prepared = prepared.get_or_insert_with(|| cluster(agents, frameworks, Kind::PLAIN));
+            let prepared = prepared.get_or_insert_with(|| {
+                let mut allocator = cluster(agents, frameworks, Kind::PLAIN);
+                allocator.allocate(START);
+                allocator
+            });
             bencher.iter_batched_ref(
                 || prepared.clone(),
                 |allocator| {
