@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use mesos_proto::v0::mesos::rlimit_info::rlimit::Type as RlimitType;
@@ -20,6 +20,7 @@ use crate::environment::overlay_environment;
 use crate::error::ContainerizerError;
 use crate::helper::launch::LAUNCH;
 use crate::helper::protocol::{LaunchSpec, READY, RlimitSpec, ToHelper, UserSpec, encode};
+use crate::paths;
 
 /// Mode of sandboxes: the task's account alone.
 const SANDBOX_MODE: u32 = 0o750;
@@ -74,8 +75,13 @@ pub(crate) fn user_of(name: Option<&str>, switch_user: bool) -> Result<Option<Us
     }))
 }
 
-/// Makes the sandbox and gives it to the container's account.
-pub(crate) fn make_sandbox(sandbox: &Path, user: Option<&UserSpec>) -> Result<(), ContainerizerError> {
+/// Makes the sandbox and gives it to the container's account. One inside another sandbox, the outermost of which is
+/// `around`, is not made through links.
+pub(crate) fn make_sandbox(
+    sandbox: &Path,
+    around: Option<&Path>,
+    user: Option<&UserSpec>,
+) -> Result<(), ContainerizerError> {
     let failed = |action| {
         move |source| ContainerizerError::File {
             action,
@@ -83,6 +89,9 @@ pub(crate) fn make_sandbox(sandbox: &Path, user: Option<&UserSpec>) -> Result<()
             source,
         }
     };
+    if let Some(around) = around {
+        paths::refuse_links(around, sandbox).map_err(failed("make the sandbox"))?;
+    }
     if !sandbox.is_dir() {
         if let Some(parent) = sandbox.parent() {
             fs::create_dir_all(parent).map_err(failed("make the folders above the sandbox"))?;
@@ -93,7 +102,7 @@ pub(crate) fn make_sandbox(sandbox: &Path, user: Option<&UserSpec>) -> Result<()
             .map_err(failed("make the sandbox"))?;
     }
     match user {
-        Some(user) => chown(sandbox, Some(user.uid), Some(user.gid)).map_err(failed("give away the sandbox")),
+        Some(user) => lchown(sandbox, Some(user.uid), Some(user.gid)).map_err(failed("give away the sandbox")),
         None => Ok(()),
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,7 +137,10 @@ fn prepare(
         }
         Vec::new()
     };
-    launcher::make_sandbox(&request.sandbox, user.as_ref())?;
+    let around = inner
+        .outermost_sandbox(container_id)
+        .filter(|_| container_id.is_nested());
+    launcher::make_sandbox(&request.sandbox, around.as_deref(), user.as_ref())?;
     let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
     mark(&folder, request.kind)?;
     let config_path = paths::config(&folder);
@@ -220,7 +224,10 @@ fn make_ready(
 
 /// Leaves a failure where the task's owner looks first.
 fn tell_sandbox(sandbox: &Path, error: &ContainerizerError) {
-    let told = fs::File::options().append(true).open(sandbox.join("stderr"));
+    let mut options = fs::File::options();
+    // As for the output itself: a link must not lead the agent's account elsewhere.
+    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
+    let told = options.open(sandbox.join("stderr"));
     if let Err(failed) = told.and_then(|mut stderr| writeln!(stderr, "{}", error.chain())) {
         tracing::warn!(sandbox = %sandbox.display(), error = %failed, "failure could not be told in the sandbox");
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -165,6 +166,12 @@ impl Inner {
         if let Some(live) = self.registry().live.get_mut(container_id) {
             live.root = Some(root);
         }
+    }
+
+    /// Sandbox of the outermost container around one, or of itself. `None`: there is no such container.
+    pub fn outermost_sandbox(&self, container_id: &ContainerId) -> Option<PathBuf> {
+        let registry = self.registry();
+        registry.live.get(container_id.root()).map(|live| live.sandbox.clone())
     }
 
     /// Asks a container to end; gives where its end will be told. A container that has ended already gives that.

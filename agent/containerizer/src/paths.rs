@@ -2,6 +2,8 @@
 //!
 //! Source: shared facts, `disk_layout.md` sections 2 and 3.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mesos::ids::ContainerId;
@@ -92,8 +94,40 @@ pub fn termination(container_dir: &Path) -> PathBuf {
     container_dir.join("termination")
 }
 
+/// Checks that nothing between `root` (which is trusted) and `path` (which need not be there) is a link.
+///
+/// Sandboxes belong to the accounts of their containers. Whatever an agent that runs as root makes, removes or gives
+/// away inside them by its path could be led anywhere on the host by a link that stands in the way.
+///
+/// A race remains: whoever owns a folder may swap it for a link between this look and the step that follows. Closing
+/// it needs `openat2` with `RESOLVE_NO_SYMLINKS`, and every step taken from the folder that it opened. Callers keep
+/// the look right before the step.
+///
+/// # Errors
+///
+/// Names the first link, or gives the failure to look at a part. `path` has to stand below `root`.
+pub(crate) fn refuse_links(root: &Path, path: &Path) -> io::Result<()> {
+    let below = path.strip_prefix(root).map_err(io::Error::other)?;
+    let mut part = root.to_owned();
+    for name in below.components() {
+        part.push(name);
+        match fs::symlink_metadata(&part) {
+            Ok(metadata) if metadata.is_symlink() => {
+                return Err(io::Error::other(format!("'{}' is a link", part.display())));
+            }
+            Ok(_) => {}
+            // Nothing is below what is not there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -103,5 +137,33 @@ mod tests {
             container_dir(Path::new("/run/m"), &nested),
             Path::new("/run/m/containers/a/containers/b")
         );
+    }
+
+    #[test]
+    fn links_below_the_root_are_named_and_those_above_it_are_not_looked_at() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("root");
+        fs::create_dir_all(folder.path().join("real/deep")).expect("made");
+        symlink("real", &root).expect("a link");
+        symlink("/", root.join("out")).expect("a link");
+        symlink("nowhere", root.join("deep/dangling")).expect("a link");
+        for fine in ["", "deep", "deep/new", "new/folder"] {
+            refuse_links(&root, &root.join(fine)).expect(fine);
+        }
+        for (path, named) in [
+            ("out", "out"),
+            ("out/etc/passwd", "out"),
+            ("deep/dangling", "deep/dangling"),
+            ("deep/dangling/x", "deep/dangling"),
+        ] {
+            let refused = refuse_links(&root, &root.join(path)).expect_err(path);
+            assert_eq!(
+                refused.to_string(),
+                format!("'{}' is a link", root.join(named).display())
+            );
+        }
+        fs::write(root.join("file"), "").expect("written");
+        assert!(refuse_links(&root, &root.join("file/x")).is_err());
+        assert!(refuse_links(&root, Path::new("/elsewhere")).is_err());
     }
 }

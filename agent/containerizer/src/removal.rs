@@ -13,10 +13,11 @@ use crate::mesos_containerizer::Inner;
 use crate::paths;
 
 /// Removes the sandbox of an ended container and the memory of its end. Inside a container that runs, one that was
-/// never there counts as removed.
+/// never there counts as removed: the original answers 200 then too, and nothing is touched.
 pub(crate) fn remove(inner: &Inner, container_id: &ContainerId) -> Result<(), ContainerizerError> {
     let unknown = || ContainerizerError::UnknownContainer(container_id.clone());
-    let sandbox = {
+    let folder = paths::container_dir(&inner.config.runtime_dir, container_id);
+    let (trusted, sandbox) = {
         let registry = inner.registry();
         if registry.live.contains_key(container_id) {
             return Err(ContainerizerError::NotEnded(container_id.clone()));
@@ -24,21 +25,32 @@ pub(crate) fn remove(inner: &Inner, container_id: &ContainerId) -> Result<(), Co
         match container_id.parent() {
             Some(_) => {
                 let root = registry.live.get(container_id.root()).ok_or_else(unknown)?;
-                nested_sandbox(root.sandbox.clone(), container_id)
+                (root.sandbox.clone(), nested_sandbox(root.sandbox.clone(), container_id))
             }
-            None => paths::standalone_sandbox(&inner.config.work_dir, container_id),
+            None => {
+                let work_dir = &inner.config.work_dir;
+                (work_dir.clone(), paths::standalone_sandbox(work_dir, container_id))
+            }
         }
     };
     if !container_id.is_nested() && !sandbox.is_dir() {
         return Err(unknown());
     }
-    for folder in [paths::container_dir(&inner.config.runtime_dir, container_id), sandbox] {
-        remove_dir(&folder).map_err(|source| ContainerizerError::File {
-            action: "remove",
-            path: folder,
-            source,
-        })?;
+    // Every launch leaves this folder, which the agent alone can write to. Without it nobody launched the container,
+    // and whatever stands at the place of its sandbox belongs to somebody else.
+    if container_id.is_nested() && !folder.exists() {
+        return Ok(());
     }
+    let failed = |path: PathBuf| {
+        move |source| ContainerizerError::File {
+            action: "remove",
+            path,
+            source,
+        }
+    };
+    paths::refuse_links(&trusted, &sandbox).map_err(failed(sandbox.clone()))?;
+    remove_dir(&sandbox).map_err(failed(sandbox))?;
+    remove_dir(&folder).map_err(failed(folder))?;
     inner.registry().forget(container_id);
     tracing::info!(%container_id, "container removed");
     Ok(())

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -210,6 +211,42 @@ fn removing_takes_the_sandbox_and_the_memory_of_the_end() {
     host.wait(containerizer.destroy(outer.clone())).expect("known");
     assert!(matches!(remove(&outer), Err(ContainerizerError::UnknownContainer(_))));
     assert!(host.path("p").is_dir());
+}
+
+#[test]
+fn links_in_the_parents_sandbox_lead_no_removal_and_no_launch_elsewhere() {
+    let host = Host::new();
+    let containerizer = host.containerizer();
+    let outer = parent(&host, &containerizer);
+    let remove = |id: &ContainerId| host.wait(containerizer.remove(id.clone()));
+    let (known, stranger) = (outer.child("known"), outer.child("stranger"));
+    host.launch(&containerizer, &known, host.shell("", "true"));
+    assert_eq!(code(&host, &containerizer, &known), Some(0));
+    for name in ["known", "stranger", "fresh"] {
+        fs::create_dir_all(host.path("host").join(name)).expect("made");
+    }
+    // As the owner of the sandbox can.
+    let (nested, link) = (host.path("p/mine"), host.path("p/containers"));
+    fs::rename(&link, &nested).expect("moved");
+    symlink(host.path("host"), &link).expect("a link");
+    remove(&stranger).expect("nobody launched it");
+    let named = format!("'{}' is a link", link.display());
+    let refused = remove(&known).expect_err("a link");
+    assert!(refused.chain().ends_with(&named), "{}", refused.chain());
+    let fresh = containerizer.launch(outer.child("fresh"), host.shell("", "true"));
+    let refused = host.wait(fresh).expect_err("a link");
+    assert!(refused.chain().ends_with(&named), "{}", refused.chain());
+    for name in ["known", "stranger", "fresh"] {
+        let entries = fs::read_dir(host.path("host").join(name)).expect("it stays");
+        assert_eq!(entries.count(), 0);
+    }
+    // Once the link is gone the container can be removed.
+    fs::remove_file(&link).expect("removed");
+    fs::rename(&nested, &link).expect("moved");
+    fs::create_dir(link.join("stranger")).expect("made");
+    remove(&known).expect("removed");
+    remove(&stranger).expect("nobody launched it");
+    assert!(!link.join("known").exists() && link.join("stranger").exists());
 }
 
 #[test]

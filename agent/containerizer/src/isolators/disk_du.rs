@@ -94,7 +94,7 @@ impl DiskDu {
             let used_bytes = guarded.places.get(&path).and_then(|place| place.used_bytes);
             let place = places.entry(path).or_default();
             place.used_bytes = used_bytes;
-            place.limit_bytes += bytes_of_disk(resource.scalar.value());
+            place.limit_bytes = place.limit_bytes.saturating_add(bytes_of_disk(resource.scalar.value()));
             place.quota.push(resource.clone());
         }
         guarded.places = places;
@@ -330,6 +330,16 @@ mod tests {
         assert_eq!(statistics.disk_statistics.len(), 1);
         isolator.cleanup(&id);
         assert_eq!(isolator.watch(&id), None);
+    }
+
+    #[test]
+    fn quotas_beyond_any_disk_stay_at_the_most_that_can_be_told() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (isolator, id) = watched(true, folder.path(), &[disk(1e30, None), disk(1e30, None)]);
+        assert_eq!(isolator.watch(&id), None);
+        let mut statistics = ResourceStatistics::new();
+        isolator.usage(&id, &[], &mut statistics);
+        assert_eq!(statistics.disk_limit_bytes(), u64::MAX);
     }
 
     #[test]

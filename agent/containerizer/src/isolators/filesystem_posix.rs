@@ -19,6 +19,7 @@ use mesos_proto::v0::mesos::volume::Mode;
 
 use super::volume_sandbox_path::is_sandbox_path;
 use super::{Isolated, Isolator, IsolatorError};
+use crate::paths::refuse_links;
 
 const NAME: &str = "filesystem/posix";
 
@@ -97,7 +98,9 @@ impl FilesystemPosix {
             };
             let known = self.links().get(container.container_id).cloned().unwrap_or_default();
             if known.get(&volume.link) != Some(&volume.target) {
-                let linked = self.give_to_container(&volume, container).and_then(|()| link(&volume));
+                let linked = self
+                    .give_to_container(&volume, container)
+                    .and_then(|()| link(container.sandbox, &volume));
                 linked.map_err(|source| IsolatorError::Volume {
                     path: volume.link.clone(),
                     source,
@@ -106,9 +109,9 @@ impl FilesystemPosix {
             wanted.insert(volume.link, volume.target);
         }
         let known = self.links().insert(container.container_id.clone(), wanted.clone());
-        let gone = known.unwrap_or_default().into_keys();
-        for path in gone.filter(|path| !wanted.contains_key(path)) {
-            if let Err(error) = fs::remove_file(&path) {
+        let gone = known.unwrap_or_default().into_iter();
+        for (path, target) in gone.filter(|(path, _)| !wanted.contains_key(path)) {
+            if let Err(error) = unlink(container.sandbox, &path, &target) {
                 tracing::warn!(path = %path.display(), %error, "link of a removed volume stays");
             }
         }
@@ -132,7 +135,7 @@ impl FilesystemPosix {
     }
 }
 
-fn link(volume: &Volume) -> io::Result<()> {
+fn link(sandbox: &Path, volume: &Volume) -> io::Result<()> {
     if fs::read_link(&volume.link).is_ok_and(|target| target == volume.target) {
         return Ok(());
     }
@@ -140,9 +143,21 @@ fn link(volume: &Volume) -> io::Result<()> {
         tracing::warn!(path = %volume.link.display(), "a link cannot keep a container from writing to a volume");
     }
     if let Some(folder) = volume.link.parent() {
+        refuse_links(sandbox, folder)?;
         fs::create_dir_all(folder)?;
     }
     symlink(&volume.target, &volume.link)
+}
+
+/// Removes a link that was made here. Its place may hold something else by now, which belongs to the sandbox's owner.
+fn unlink(sandbox: &Path, link: &Path, target: &Path) -> io::Result<()> {
+    if let Some(folder) = link.parent() {
+        refuse_links(sandbox, folder)?;
+    }
+    if fs::read_link(link)? != target {
+        return Err(io::Error::other("it leads elsewhere"));
+    }
+    fs::remove_file(link)
 }
 
 impl Isolator for FilesystemPosix {
@@ -254,6 +269,36 @@ mod tests {
             "its task has ended"
         );
         assert_eq!(fs::read(one.join("file")).expect("the data stays"), b"kept");
+    }
+
+    #[test]
+    fn what_the_sandboxes_owner_swaps_leads_nowhere() {
+        let bench = Bench::new();
+        let one = bench.made("one");
+        let host = bench.path("host");
+        fs::create_dir(&host).expect("made");
+        fs::write(host.join("passwd"), "kept").expect("written");
+        bench.update("c", &[volume("one", "d/passwd", "")]).expect("linked");
+        fs::rename(bench.path("c/d"), bench.path("c/mine")).expect("moved");
+        symlink(&host, bench.path("c/d")).expect("a link");
+        bench.update("c", &[]).expect("updated");
+        assert_eq!(fs::read_to_string(host.join("passwd")).expect("there"), "kept");
+        let refused = bench.update("c", &[volume("one", "d/new", "")]).expect_err("a link");
+        let IsolatorError::Volume { source, .. } = refused else {
+            panic!("a volume")
+        };
+        assert_eq!(
+            source.to_string(),
+            format!("'{}' is a link", bench.path("c/d").display())
+        );
+        assert!(fs::symlink_metadata(host.join("new")).is_err());
+        // A link that the owner made in the place of ours stays as it is.
+        bench.update("c", &[volume("one", "data", "")]).expect("linked");
+        assert_eq!(fs::read_link(bench.path("c/data")).expect("a link"), one);
+        fs::remove_file(bench.path("c/data")).expect("removed");
+        symlink(&host, bench.path("c/data")).expect("a link");
+        bench.update("c", &[]).expect("updated");
+        assert_eq!(fs::read_link(bench.path("c/data")).expect("a link"), host);
     }
 
     #[test]

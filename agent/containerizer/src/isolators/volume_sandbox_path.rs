@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use mesos_proto::v0::mesos::Volume;
@@ -12,6 +12,7 @@ use mesos_proto::v0::mesos::volume::source::Type as SourceType;
 use mesos_proto::v0::mesos::volume::source::sandbox_path::Type as PathType;
 
 use super::{Isolated, Isolator, IsolatorError};
+use crate::paths::refuse_links;
 
 /// Links folders between sandboxes.
 #[derive(Clone, Copy, Debug)]
@@ -57,16 +58,20 @@ fn below(path: &str) -> Option<&Path> {
     path.components().all(inside).then_some(path)
 }
 
-fn link(source_root: &Path, source: &Path, target: &Path) -> io::Result<()> {
+/// Links `target`, which stands below `target_root`, to the folder `source` below `source_root`. What is made for that
+/// is made as the agent, and so never through links of the sandboxes' owners.
+fn link(source_root: &Path, source: &Path, target_root: &Path, target: &Path) -> io::Result<()> {
     if !source.exists() {
+        refuse_links(source_root, source)?;
         fs::create_dir_all(source)?;
         let owner = fs::metadata(source_root)?;
-        chown(source, Some(owner.uid()), Some(owner.gid()))?;
+        lchown(source, Some(owner.uid()), Some(owner.gid()))?;
     }
     if fs::read_link(target).is_ok_and(|known| known == source) {
         return Ok(());
     }
     if let Some(folder) = target.parent() {
+        refuse_links(target_root, folder)?;
         fs::create_dir_all(folder)?;
     }
     symlink(source, target)
@@ -106,7 +111,10 @@ impl Isolator for VolumeSandboxPath {
                 tracing::warn!(container_id = %container.container_id, path = %target.display(),
                     "a link cannot keep a container from writing to a read-only volume");
             }
-            link(root, &root.join(source), &target).map_err(|source| IsolatorError::Volume { path: target, source })?;
+            // A nested sandbox stands in one whose owner may have swapped what is between them.
+            let outer = container.parent_sandbox.unwrap_or(container.sandbox);
+            link(root, &root.join(source), outer, &target)
+                .map_err(|source| IsolatorError::Volume { path: target, source })?;
         }
         Ok(())
     }
@@ -134,6 +142,10 @@ mod tests {
     }
 
     fn prepare(root: &Path, container: &str, volume: Volume) -> Result<(), String> {
+        prepared(root, container, volume).map_err(|error| error.to_string())
+    }
+
+    fn prepared(root: &Path, container: &str, volume: Volume) -> Result<(), IsolatorError> {
         let container_id = ContainerId::parse(container).expect("an id");
         let sandbox = if container_id.is_nested() {
             root.join("containers/n")
@@ -151,7 +163,7 @@ mod tests {
             limits: &BTreeMap::new(),
             container_info: Some(&info),
         };
-        VolumeSandboxPath.prepare(isolated).map_err(|error| error.to_string())
+        VolumeSandboxPath.prepare(isolated)
     }
 
     #[test]
@@ -169,6 +181,32 @@ mod tests {
         older.set_container_path("older".to_owned());
         prepare(root, "p", older).expect("linked");
         assert!(root.join("older").is_symlink() && root.join("old").is_dir());
+    }
+
+    #[test]
+    fn nothing_is_made_through_links_of_the_sandboxes_owners() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (root, host) = (folder.path().join("sandbox"), folder.path().join("host"));
+        fs::create_dir_all(root.join("containers/n")).expect("made");
+        fs::create_dir(&host).expect("made");
+        symlink(&host, root.join("evil")).expect("a link");
+        symlink(host.join("new"), root.join("dangling")).expect("a link");
+        symlink(&host, root.join("containers/n/a")).expect("a link");
+        for (path, container_path, named) in [
+            ("evil/new", "b", "evil"),
+            ("dangling", "b", "dangling"),
+            ("fine", "a/x", "containers/n/a"),
+        ] {
+            let refused = IsolatorError::Volume {
+                path: root.join("containers/n").join(container_path),
+                source: io::Error::other(format!("'{}' is a link", root.join(named).display())),
+            };
+            let error = prepared(&root, "p.n", volume(PathType::PARENT, path, container_path)).expect_err(named);
+            assert_eq!(format!("{error:?}"), format!("{refused:?}"));
+        }
+        assert_eq!(fs::read_dir(&host).expect("there").count(), 0);
+        // What is there already is only pointed to: the container follows it as its own account.
+        prepare(&root, "p.n", volume(PathType::PARENT, "evil", "b")).expect("linked");
     }
 
     #[test]
