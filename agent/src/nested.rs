@@ -51,12 +51,13 @@ impl Callers {
 impl AgentProcess {
     /// Answers a call about containers.
     pub(crate) fn container_call(&mut self, call: &Call, responder: Responder, context: &mut Context<Self>) {
-        let users = if self.core().config().switch_user {
+        let config = self.core().config();
+        let users = if config.switch_user {
             Users::Switched
         } else {
             Users::Ignored
         };
-        match containers::read(call, users) {
+        match containers::read(call, users, &config.enforced_limits) {
             Ok(ContainerCall::Launch(id, request)) => self.launch_for_caller(id, *request, responder, context),
             Ok(ContainerCall::Session(id, request)) => self.open_session(id, *request, call, responder, context),
             Ok(ContainerCall::Wait(id)) => self.wait_for_caller(id, call.kind, call.media_type, responder, context),

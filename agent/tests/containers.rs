@@ -179,6 +179,16 @@ async fn launches_that_cannot_work_say_why() {
             "images",
         ),
         (nested(&parent, "c/d"), command("true"), "launch_container.container_id"),
+        (
+            nested(&parent, "e"),
+            command("true") + r#","limits":{"mem":{"value":64}}"#,
+            "`launch_container.limits` of 'mem'",
+        ),
+        (
+            nested(&parent, "f"),
+            command("true") + r#","container":{"type":"MESOS","network_infos":[{"name":"blue"}]}"#,
+            "container.network_infos.name 'blue'",
+        ),
     ] {
         let answer = container_call(upid, "LAUNCH_CONTAINER", &id, &more).await;
         assert_eq!(answer.status, 400, "{}", answer.text());

@@ -46,5 +46,6 @@ pub use effect::{CheckpointWrite, ContainerLaunch, Durability, Effect, ShutdownR
 pub use executor::{Executor, ExecutorConnection, ExecutorKey, ExecutorState};
 pub use framework::{Framework, FrameworkState};
 pub use input::{AgentTimer, ContainerTermination, ExecutorStreamId, Input, RequestId};
+pub use limits::unenforced;
 pub use oversubscription::{LoadAverage, QosController, ResourceEstimator};
 pub use reconfiguration::ReconfigurationPolicy;

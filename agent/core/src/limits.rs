@@ -63,11 +63,11 @@ fn amount(resources: &[pb::Resource], name: &str) -> f64 {
     named.map(|resource| resource.scalar.value()).sum()
 }
 
-/// The first resource that a task limits and that nobody on this agent holds to a limit; `enforced` are those that
+/// The first of the limited resources (`names`) that nobody on this agent holds to a limit; `enforced` are those that
 /// somebody does.
-pub(crate) fn unenforced<'a>(tasks: &'a [pb::TaskInfo], enforced: &[String]) -> Option<&'a str> {
-    let names = tasks.iter().flat_map(|task| task.limits.keys());
+pub fn unenforced<'a>(names: impl IntoIterator<Item = &'a String>, enforced: &[String]) -> Option<&'a str> {
     // A map has no order; the message has.
+    let names = names.into_iter();
     names.filter(|name| !enforced.contains(name)).min().map(String::as_str)
 }
 
@@ -103,9 +103,10 @@ mod tests {
 
     #[test]
     fn limits_that_nobody_holds_are_named() {
-        let tasks = [task(1.0, None), task(1.0, Some(2.0))];
-        assert_eq!(unenforced(&tasks, &[]), Some("cpus"));
-        assert_eq!(unenforced(&tasks, &["cpus".to_owned()]), None);
-        assert_eq!(unenforced(&tasks[..1], &[]), None);
+        let names = ["mem", "cpus"].map(str::to_owned);
+        assert_eq!(unenforced(&names, &[]), Some("cpus"));
+        assert_eq!(unenforced(&names, &["cpus".to_owned()]), Some("mem"));
+        assert_eq!(unenforced(&names, &names), None);
+        assert_eq!(unenforced(&[], &[]), None);
     }
 }

@@ -229,7 +229,8 @@ impl Agent {
             return Err(Refusal::dropped(Reason::REASON_SLAVE_DRAINING, "the agent is draining"));
         }
         check_description(launch)?;
-        if let Some(name) = unenforced(&launch.tasks, &self.config.enforced_limits) {
+        let limited = launch.tasks.iter().flat_map(|task| task.limits.keys());
+        if let Some(name) = unenforced(limited, &self.config.enforced_limits) {
             let message =
                 format!("`limits` of '{name}' need an isolator that holds tasks to them, such as cgroups/{name}");
             return Err(Refusal::dropped(Reason::REASON_TASK_INVALID, message));

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesos::ids::ContainerId;
 use mesos::resources::Resource;
+use mesos_proto::v0::mesos::ContainerInfo;
 use mesos_proto::v0::mesos::container_info::Type as ContainerType;
 use mesos_proto::v0::mesos::volume::Mode;
 
@@ -135,6 +136,42 @@ impl FilesystemPosix {
     }
 }
 
+/// Refuses settings that the container would miss.
+fn refuse_settings(info: &ContainerInfo) -> Result<(), IsolatorError> {
+    let refuse = |what: &str| Err(unsupported(what.to_owned()));
+    if info.type_() != ContainerType::MESOS {
+        return refuse("containers of another type than MESOS");
+    }
+    if info.mesos.image.is_some() {
+        return refuse("images");
+    }
+    if !info.volumes.iter().all(is_sandbox_path) {
+        return refuse("volumes of a ContainerInfo that are not of type SANDBOX_PATH");
+    }
+    if info.tty_info.is_some() {
+        return refuse("container.tty_info: there are no terminals yet");
+    }
+    // Without a name the container shares the host's network, whatever else is said of it.
+    let mut named = info.network_infos.iter().filter(|network| !network.name().is_empty());
+    match named.next() {
+        Some(network) => refuse(&format!(
+            "container.network_infos.name '{}': all containers share the host's network",
+            network.name()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Names settings in the log that have no effect in the original either without the isolators that read them.
+fn tell_ignored(container_id: &ContainerId, info: &ContainerInfo) {
+    if info.linux_info.is_some() {
+        tracing::warn!(%container_id, "linux_info has no effect without the isolators that read it");
+    }
+    if info.has_hostname() {
+        tracing::warn!(%container_id, "hostname has no effect on a container in the host's network");
+    }
+}
+
 fn link(sandbox: &Path, volume: &Volume) -> io::Result<()> {
     if fs::read_link(&volume.link).is_ok_and(|target| target == volume.target) {
         return Ok(());
@@ -174,17 +211,9 @@ impl Isolator for FilesystemPosix {
     }
 
     fn prepare(&self, container: Isolated<'_>) -> Result<(), IsolatorError> {
-        let refuse = |what: &str| unsupported(what.to_owned());
         if let Some(info) = container.container_info {
-            if info.type_() != ContainerType::MESOS {
-                return Err(refuse("containers of another type than MESOS"));
-            }
-            if info.mesos.image.is_some() {
-                return Err(refuse("images"));
-            }
-            if !info.volumes.iter().all(is_sandbox_path) {
-                return Err(refuse("volumes of a ContainerInfo that are not of type SANDBOX_PATH"));
-            }
+            refuse_settings(info)?;
+            tell_ignored(container.container_id, info);
         }
         self.link_volumes(container)
     }
@@ -269,6 +298,41 @@ mod tests {
             "its task has ended"
         );
         assert_eq!(fs::read(one.join("file")).expect("the data stays"), b"kept");
+    }
+
+    #[test]
+    fn settings_that_a_container_would_miss_are_refused_by_name() {
+        let bench = Bench::new();
+        let prepare = |json: &str| {
+            let info: ContainerInfo = mesos::json::from_str(json).expect("settings");
+            let prepared = bench.isolator.prepare(Isolated {
+                container_id: &ContainerId::new("c"),
+                sandbox: bench.folder.path(),
+                parent_sandbox: None,
+                resources: &[],
+                limits: &BTreeMap::new(),
+                container_info: Some(&info),
+            });
+            prepared.map_err(|error| error.to_string())
+        };
+        for (json, named) in [
+            (r#"{"type":"DOCKER"}"#, "another type"),
+            (r#"{"type":"MESOS","tty_info":{}}"#, "container.tty_info"),
+            (
+                r#"{"type":"MESOS","network_infos":[{},{"name":"blue"}]}"#,
+                "container.network_infos.name 'blue'",
+            ),
+        ] {
+            let refused = prepare(json).expect_err(json);
+            assert!(refused.contains(named), "{refused}");
+        }
+        for json in [
+            r#"{"type":"MESOS"}"#,
+            r#"{"type":"MESOS","network_infos":[{"name":""},{"labels":{"labels":[{"key":"k","value":"v"}]}}]}"#,
+            r#"{"type":"MESOS","hostname":"h","linux_info":{"share_cgroups":true,"share_pid_namespace":true}}"#,
+        ] {
+            prepare(json).expect(json);
+        }
     }
 
     #[test]

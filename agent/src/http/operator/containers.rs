@@ -10,6 +10,7 @@ use mesos::ids::ContainerId;
 use mesos::resources::Resources;
 use mesos::validation::command::validate_command;
 use mesos::validation::container::validate_container;
+use mesos_agent_core::unenforced;
 use mesos_containerizer::{ContainerKind, ContainerizerError, LaunchRequest, Termination};
 use mesos_node::describe;
 use mesos_proto::v0::mesos::{CommandInfo, ContainerInfo, Resource};
@@ -61,12 +62,13 @@ struct Described {
     limits: Vec<(String, f64)>,
 }
 
-/// Reads a call that has the field of its type.
+/// Reads a call that has the field of its type; `enforced_limits` names the resources whose limits an isolator of this
+/// agent holds containers to.
 ///
 /// # Errors
 ///
 /// The answer to send: 400, naming the field.
-pub fn read(call: &Call, users: Users) -> Result<ContainerCall, Response> {
+pub fn read(call: &Call, users: Users, enforced_limits: &[String]) -> Result<ContainerCall, Response> {
     let refuse = |reason: String| plain(400, reason);
     let field = format!("{:?}", call.kind).to_lowercase();
     let container_id = parse::container_of(call).map(ContainerId::from);
@@ -82,6 +84,7 @@ pub fn read(call: &Call, users: Users) -> Result<ContainerCall, Response> {
         Type::LAUNCH_CONTAINER | Type::LAUNCH_NESTED_CONTAINER => {
             let described = described(call);
             check(&field, &container_id, &described).map_err(refuse)?;
+            check_limits(&field, &described, enforced_limits).map_err(refuse)?;
             let kind = if container_id.is_nested() {
                 ContainerKind::Managed
             } else {
@@ -193,6 +196,16 @@ fn check(field: &str, container_id: &ContainerId, launch: &Described) -> Result<
         Some(_) => {}
     }
     Ok(())
+}
+
+/// A ceiling that nobody holds would be a promise that is not kept.
+fn check_limits(field: &str, launch: &Described, enforced: &[String]) -> Result<(), String> {
+    match unenforced(launch.limits.iter().map(|(name, _)| name), enforced) {
+        Some(name) => Err(format!(
+            "`{field}.limits` of '{name}' cannot be held: this agent has no isolator that limits it"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn share_cgroups(launch: &Described) -> Option<bool> {
@@ -324,7 +337,7 @@ mod tests {
     }
 
     fn refusal(json: &str) -> String {
-        let refused = read(&call(json), Users::Switched).expect_err(json);
+        let refused = read(&call(json), Users::Switched, &[]).expect_err(json);
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         match refused.body {
             Body::Full(text) => String::from_utf8_lossy(&text).into_owned(),
@@ -337,7 +350,8 @@ mod tests {
         let json = r#"{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"n","parent":{"value":"p"}},
             "command":{"value":"true","user":"nobody"},"limits":{"cpus":{"value":2}},
             "resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1}}]}}"#;
-        let Ok(ContainerCall::Launch(container_id, request)) = read(&call(json), Users::Switched) else {
+        let held = ["cpus".to_owned()];
+        let Ok(ContainerCall::Launch(container_id, request)) = read(&call(json), Users::Switched, &held) else {
             panic!("a launch")
         };
         assert_eq!(container_id, ContainerId::new("p").child("n"));
@@ -349,12 +363,12 @@ mod tests {
         assert_eq!(request.resources[0].scalar.value().to_string(), "1");
         assert_eq!(request.limits.get("cpus"), Some(&2.0));
         assert_eq!(request.environment.keys().collect::<Vec<_>>(), ["PATH"]);
-        let Ok(ContainerCall::Launch(_, request)) = read(&call(json), Users::Ignored) else {
+        let Ok(ContainerCall::Launch(_, request)) = read(&call(json), Users::Ignored, &held) else {
             panic!("a launch")
         };
         assert_eq!(request.user, None);
         let alone = r#"{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"a"},"command":{}}}"#;
-        let Ok(ContainerCall::Launch(_, request)) = read(&call(alone), Users::Switched) else {
+        let Ok(ContainerCall::Launch(_, request)) = read(&call(alone), Users::Switched, &[]) else {
             panic!("a launch")
         };
         assert_eq!(request.kind, ContainerKind::Standalone);
@@ -379,6 +393,10 @@ mod tests {
             (
                 launch(twice, r#","limits":{"cpus":{"value":1}}"#),
                 "launch_container.limits",
+            ),
+            (
+                launch(alone, r#","limits":{"cpus":{"value":1}}"#),
+                "`launch_container.limits` of 'cpus'",
             ),
             (
                 launch(alone, &format!(r#","resources":[{resource},"role":"r"}}]"#)),
@@ -417,11 +435,11 @@ mod tests {
         let named = r#"{"type":"KILL_NESTED_CONTAINER","kill_nested_container":{"container_id":{"value":"n",
             "parent":{"value":"p"}},"signal":15}}"#;
         assert!(matches!(
-            read(&call(json), Users::Switched),
+            read(&call(json), Users::Switched, &[]),
             Ok(ContainerCall::Kill(_, 9))
         ));
         assert!(matches!(
-            read(&call(named), Users::Switched),
+            read(&call(named), Users::Switched, &[]),
             Ok(ContainerCall::Kill(_, 15))
         ));
         let id = ContainerId::new("a");
