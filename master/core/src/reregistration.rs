@@ -27,10 +27,6 @@ impl Master {
     pub(crate) fn reregister_agent(&mut self, from: &Upid, mut report: Reregistration) {
         self.count("master/messages_reregister_slave");
         let agent_id = AgentId::from(&*report.message.slave.id);
-        if let Some(write) = self.reregistering.get(&agent_id).copied() {
-            report.message.upgrade_resources();
-            return self.refresh_reregistration(write, from, report);
-        }
         if self.is_leaving(&agent_id) {
             tracing::info!(%agent_id, upid = %from, "agent is being marked or removed, registration ignored");
             return;
@@ -56,7 +52,10 @@ impl Master {
                 return self.shut_agent_down(from, "agent attempted to register again with another IP or hostname");
             }
         }
-        self.store_reregistration(agent_id, from, report);
+        match self.reregistering.get(&agent_id).copied() {
+            Some(write) => self.refresh_reregistration(write, from, report),
+            None => self.store_reregistration(agent_id, from, report),
+        }
     }
 
     /// The registry is told when it does not say already what the agent says.
@@ -83,8 +82,8 @@ impl Master {
         self.reregistering.insert(agent_id, write);
     }
 
-    /// The agent asks again while the registry is being told. The latest message counts, or its resource version and
-    /// tasks would be stale; one with another description waits for the agent's next try.
+    /// The agent asks again while the registry is being told. The latest message that passed the rules counts, or its
+    /// resource version and tasks would be stale; one with another description waits for the agent's next try.
     fn refresh_reregistration(&mut self, write: mesos_registrar::WriteId, from: &Upid, latest: Reregistration) {
         if let Some(Pending::Readmit { upid, report }) = self.pending.get_mut(&write)
             && report.message.slave == latest.message.slave

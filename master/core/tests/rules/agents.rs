@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use mesos::Message;
-use mesos::ids::AgentId;
+use mesos::ids::{AgentId, FrameworkId, TaskId};
 use mesos_master_core::{MasterTimer, OperatorCall, Phase};
 use mesos_proto::internal::wire::messages as wire;
-use mesos_proto::v0::mesos::TaskState;
 use mesos_proto::v0::mesos::framework_info::capability::Type as Capability;
 use mesos_proto::v0::mesos::task_status::Reason;
+use mesos_proto::v0::mesos::{ExecutorInfo, TaskState};
 use mesos_proto::v0::scheduler::event;
 
 use crate::actors::{
@@ -371,6 +371,75 @@ fn the_latest_registration_gives_the_resource_version() {
         harness.names_to(&address),
         ["PingSlaveMessage", "SlaveReregisteredMessage"]
     );
+}
+
+/// What is wrong with the second of two reports.
+#[derive(Clone, Copy, Debug)]
+enum Flaw {
+    None,
+    TaskOfAnotherAgent,
+    TaskOfUnknownFramework,
+    ExecutorOfUnknownFramework,
+    FrameworkTwice,
+    OldVersion,
+    AnotherMachine,
+}
+
+#[test]
+fn a_later_report_counts_only_when_it_passes_the_rules() {
+    let rows = [
+        (Flaw::None, "later", 0),
+        (Flaw::TaskOfAnotherAgent, "earlier", 0),
+        (Flaw::TaskOfUnknownFramework, "earlier", 0),
+        (Flaw::ExecutorOfUnknownFramework, "earlier", 0),
+        (Flaw::FrameworkTwice, "earlier", 0),
+        (Flaw::OldVersion, "earlier", 0),
+        (Flaw::AnotherMachine, "earlier", 1),
+    ];
+    for (flaw, taken, shut_down) in rows {
+        let mut harness = Harness::new();
+        let (address, agent_id) = register_agent(&mut harness, 0);
+        let scheduler = Scheduler::subscribe(&mut harness, framework_info(MODERN));
+        let report = |task: &str, port: i32| {
+            let mut report = reregister_message(&agent_id);
+            // The registry must be told of the port, so the report waits for it.
+            report.slave.mut_or_insert_default().set_port(port);
+            report.frameworks.push(scheduler.info.clone());
+            let task = reported_task(&scheduler.id, &agent_id, task, TaskState::TASK_RUNNING);
+            report.tasks.push(task);
+            report
+        };
+        harness.hold_registry = true;
+        harness.receive(&address, report("earlier", 5052));
+        let mut later = report("later", 5052);
+        let task = &mut later.tasks[0];
+        let stranger = FrameworkId::from("stranger").to_proto();
+        let mut from = address.clone();
+        match flaw {
+            Flaw::None => {}
+            Flaw::TaskOfAnotherAgent => task.slave_id = Some(AgentId::from("other").to_proto()).into(),
+            Flaw::TaskOfUnknownFramework => task.framework_id = Some(stranger).into(),
+            Flaw::ExecutorOfUnknownFramework => {
+                let mut executor = ExecutorInfo::new();
+                executor.executor_id.mut_or_insert_default().set_value("e".to_owned());
+                executor.framework_id = Some(stranger).into();
+                later.executor_infos.push(executor);
+            }
+            Flaw::FrameworkTwice => later.frameworks.push(scheduler.info.clone()),
+            Flaw::OldVersion => later.set_version("0.28.0".to_owned()),
+            Flaw::AnotherMachine => from = agent_upid(7),
+        }
+        harness.receive(&from, later);
+        harness.store();
+        let tasks: Vec<&str> = harness.master.frameworks()[&scheduler.id]
+            .tasks()
+            .keys()
+            .map(TaskId::as_str)
+            .collect();
+        assert_eq!(tasks, [taken], "{flaw:?}");
+        assert_eq!(*harness.agent(&agent_id).upid(), address, "{flaw:?}");
+        assert_eq!(shutdowns(&harness, 7), shut_down, "{flaw:?}");
+    }
 }
 
 #[test]
