@@ -67,9 +67,10 @@ fn check(plan: &'static Plan, bytes: &[u8], depth: u32) -> Result<(), CheckError
         let bytes = match (field.value, &known.kind) {
             (WireValue::Bytes(bytes), _) => bytes,
             // A field in another form than declared is an unknown one to the parser.
-            (_, Kind::Text | Kind::Bytes | Kind::Message(_)) => continue,
-            _ => {
-                seen |= bit(index);
+            (value, kind) => {
+                if fits(value, kind) {
+                    seen |= bit(index);
+                }
                 continue;
             }
         };
@@ -92,6 +93,20 @@ fn check(plan: &'static Plan, bytes: &[u8], depth: u32) -> Result<(), CheckError
     })
 }
 
+/// Whether a single value stands in the form that its kind is written in.
+const fn fits(value: WireValue<'_>, kind: &Kind) -> bool {
+    use Kind as K;
+    match value {
+        WireValue::Varint(_) => matches!(
+            kind,
+            K::Int32 | K::Int64 | K::Uint32 | K::Uint64 | K::Sint32 | K::Sint64 | K::Bool | K::Enum(_)
+        ),
+        WireValue::Fixed64(_) => matches!(kind, K::Fixed64 | K::Sfixed64 | K::Double),
+        WireValue::Fixed32(_) => matches!(kind, K::Fixed32 | K::Sfixed32 | K::Float),
+        WireValue::Bytes(_) => matches!(kind, K::Text | K::Bytes | K::Message(_)),
+    }
+}
+
 const fn bit(index: u16) -> u128 {
     // No message has more fields than this has bits; one that had would only be checked less.
     1_u128.wrapping_shl(index as u32)
@@ -109,7 +124,7 @@ fn check_map_value(plan: &'static Plan, entry: &[u8], depth: u32) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use mesos_proto::v0::mesos::{Label, Labels, Task, TaskState, value};
+    use mesos_proto::v0::mesos::{DurationInfo, Label, Labels, Port, Task, TaskState, value};
     use protobuf::Message;
 
     use super::*;
@@ -178,5 +193,44 @@ mod tests {
             verdict(&torn[..torn.len() - 1]),
             Err(CheckError::Malformed(MalformedWire))
         );
+    }
+
+    /// Whether a message passes, on which checker and parser agree.
+    fn passes<M: MessageFull>(bytes: &[u8]) -> bool {
+        let checked = Checker::of::<M>().check(bytes);
+        let parsed = M::parse_from_bytes(bytes);
+        assert_eq!(parsed.is_ok(), checked.is_ok(), "{}: {checked:?}, {parsed:?}", M::NAME);
+        checked.is_ok()
+    }
+
+    #[test]
+    fn a_required_field_counts_only_in_the_form_of_its_kind() {
+        let forms = [
+            ("varint", WireValue::Varint(1)),
+            ("fixed64", WireValue::Fixed64(1)),
+            ("bytes", WireValue::Bytes(b"1")),
+            ("fixed32", WireValue::Fixed32(1)),
+        ];
+        let stateless = {
+            let mut task = task();
+            task.state = None;
+            serialize(&task)
+        };
+        type Passes = fn(&[u8]) -> bool;
+        // The message without the field, the field's number, and the form that fits.
+        let rows: [(&str, &[u8], u32, &str, Passes); 5] = [
+            ("enum", &stateless, 6, "varint", passes::<Task>),
+            ("int64", &[], 1, "varint", passes::<DurationInfo>),
+            ("uint32", &[], 1, "varint", passes::<Port>),
+            ("double", &[], 1, "fixed64", passes::<value::Scalar>),
+            ("string", &[], 1, "bytes", passes::<Label>),
+        ];
+        for (kind, before, number, fitting, passes) in rows {
+            for (form, value) in forms {
+                let mut bytes = before.to_vec();
+                put_field(&mut bytes, number, value);
+                assert_eq!(passes(&bytes), form == fitting, "{kind} as {form}");
+            }
+        }
     }
 }
