@@ -146,12 +146,6 @@ impl Registrar {
         self.writing.is_some()
     }
 
-    /// Whether nothing waits and nothing is being stored.
-    #[must_use]
-    pub const fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.writing.is_none()
-    }
-
     /// Lets changes wait for the next batch.
     pub fn submit(&mut self, write: WriteId, operations: Vec<Operation>) {
         self.waiting.push((write, operations));

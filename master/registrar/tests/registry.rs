@@ -202,7 +202,8 @@ fn what_waits_goes_into_one_batch_and_is_answered_after_the_store() {
     assert_eq!((batch.number, &batch.whole), (2, &None));
     storage.store(&batch).expect("stored");
     assert_eq!(registrar.finish(Ok(())).expect("stored")[0].write, WriteId(3));
-    assert!(registrar.is_idle());
+    assert!(!registrar.is_storing());
+    assert_eq!(registrar.queued_operations(), 0);
     let stored = storage.fetch().expect("there").expect("a value");
     let recovered = Registrar::recover(&stored).expect("a registry");
     assert_eq!(recovered.registry(), registrar.registry());

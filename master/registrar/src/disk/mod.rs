@@ -144,7 +144,7 @@ impl<F: Files> DiskStorage<F> {
     fn read(&mut self, number: u64) -> Result<(usize, Found), StorageError> {
         let name = file_name(number);
         let bytes = self.files.read(&name).map_err(|error| failed("read", &name, error))?;
-        Ok((bytes.len(), record::read(&bytes)))
+        Ok((bytes.len(), record::read(&bytes, number)))
     }
 
     /// Puts the begin of the newest file together from the file before it.
