@@ -1,7 +1,6 @@
 //! How the executor reaches its agent: the v1 API, or libprocess messages, as the agent says.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use libprocess::{Node, NodeConfig, NodeError};
 use mesos_executor_driver::v0::EventDriver;
@@ -38,16 +37,34 @@ pub enum Link {
     },
 }
 
+/// What comes from the agent.
+pub enum Events {
+    /// The client stops reading from its connection when too much waits.
+    Http(mpsc::Receiver<ClientEvent>),
+    /// The driver takes every message when it comes.
+    Messages(mpsc::UnboundedReceiver<ClientEvent>),
+}
+
+impl Events {
+    /// The next event; `None` when the link has ended. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<ClientEvent> {
+        match self {
+            Self::Http(events) => events.recv().await,
+            Self::Messages(events) => events.recv().await,
+        }
+    }
+}
+
 impl Link {
-    /// Opens the link that the environment asks for; events come through the returned queue.
-    pub async fn open(environment: &ExecutorEnvironment) -> Result<(Self, mpsc::Receiver<ClientEvent>), LinkError> {
+    /// Opens the link that the environment asks for.
+    pub async fn open(environment: &ExecutorEnvironment) -> Result<(Self, Events), LinkError> {
         if environment.http_command_executor {
             let (client, events) = ExecutorClient::start(environment);
-            return Ok((Self::Http(client), events));
+            return Ok((Self::Http(client), Events::Http(events)));
         }
         let node = Node::start(node_config(environment)?).await?;
         let (driver, events) = EventDriver::start(&node, environment)?;
-        Ok((Self::Messages { driver, _node: node }, events))
+        Ok((Self::Messages { driver, _node: node }, Events::Messages(events)))
     }
 
     /// Reports a task's state; it is sent until acknowledged.
@@ -68,17 +85,7 @@ fn node_config(environment: &ExecutorEnvironment) -> Result<NodeConfig, LinkErro
         ..NodeConfig::from_env()?
     };
     if config.ip.is_none() && config.advertise_ip.is_none() {
-        config.ip = own_address(environment).map_err(LinkError::Address)?;
+        config.ip = Some(environment.address_towards_agent().map_err(LinkError::Address)?);
     }
     Ok(config)
-}
-
-/// The address of this machine that the agent is reached from. Nothing is sent.
-fn own_address(environment: &ExecutorEnvironment) -> io::Result<Option<Ipv4Addr>> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.connect(environment.agent.address())?;
-    match socket.local_addr()?.ip() {
-        IpAddr::V4(ip) => Ok(Some(ip)),
-        IpAddr::V6(_) => Ok(None),
-    }
 }

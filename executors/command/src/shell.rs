@@ -26,7 +26,7 @@ use tokio::task::AbortHandle;
 use crate::command;
 use crate::core::{Effect, ExecutorCore, ExecutorTimer, Input, Outcome};
 use crate::flags::{FlagError, Flags};
-use crate::link::{Link, LinkError};
+use crate::link::{Events, Link, LinkError};
 
 /// Inputs that may wait.
 const QUEUE: usize = 256;
@@ -82,7 +82,7 @@ fn run_executor(arguments: impl IntoIterator<Item = String>) -> Result<Outcome, 
 struct Shell {
     core: ExecutorCore,
     link: Link,
-    events: mpsc::Receiver<ClientEvent>,
+    events: Events,
     ends: Signal,
     children: Children,
     inputs: mpsc::Sender<Input>,
@@ -124,7 +124,7 @@ impl Shell {
     async fn run(mut self) -> Result<Outcome, RunError> {
         loop {
             let input = tokio::select! {
-                event = self.events.recv() => match event {
+                event = self.events.next() => match event {
                     Some(ClientEvent::Event(event)) => Some(Input::Received(event)),
                     Some(ClientEvent::ForceExit) | None => Some(Input::GraceOver),
                     Some(ClientEvent::Connected | ClientEvent::Disconnected) => None,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use mesos::ids::{ContainerId, TaskId};
 use mesos_checks::Checks;
 use mesos_checks::core::TaskChecks;
+use mesos_containerizer::paths::nested_sandbox;
 use mesos_executor_driver::ExecutorEnvironment;
 use mesos_executor_driver::v1::{ClientEvent, ExecutorClient, now};
 use mesos_node::describe;
@@ -28,9 +28,8 @@ use crate::nested_check::NestedRunner;
 /// Inputs that may wait.
 const QUEUE: usize = 1024;
 
-/// Folder of the sandbox with a link for each task's own sandbox, and the folder of those.
+/// Folder of the sandbox with a link for each task's own sandbox.
 const TASKS: &str = "tasks";
-const CONTAINERS: &str = "containers";
 
 /// Why the executor cannot run.
 #[derive(Debug, Error)]
@@ -65,7 +64,10 @@ fn run_executor(arguments: impl IntoIterator<Item = String>) -> Result<Outcome, 
     Flags::parse(arguments)?;
     let environment = ExecutorEnvironment::from_env()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async { Shell::new(&environment).run().await }))
+    let outcome = runtime.block_on(async { Shell::new(&environment).run().await });
+    // A blocked thread, such as that of a check whose server does not answer, must not keep the program.
+    runtime.shutdown_background();
+    Ok(outcome)
 }
 
 struct Shell {
@@ -210,7 +212,7 @@ fn link_sandbox(sandbox: &Path, container: &ContainerId, task: &TaskId) -> io::R
     if link.is_symlink() {
         fs::remove_file(&link)?;
     }
-    symlink(sandbox.join(CONTAINERS).join(container.value()), link)
+    symlink(nested_sandbox(sandbox, container), link)
 }
 
 /// The address under which the tasks are reached: the one that this host uses towards the agent.
@@ -218,11 +220,7 @@ fn container_ip(environment: &ExecutorEnvironment) -> String {
     if let Ok(ip) = std::env::var("LIBPROCESS_IP") {
         return ip;
     }
-    let agent = environment.agent.address();
-    // Connecting a datagram socket sends nothing; it only picks the way.
-    let own = UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| {
-        socket.connect(agent)?;
-        socket.local_addr()
-    });
-    own.map_or_else(|_| agent.ip().to_string(), |own| own.ip().to_string())
+    let own = environment.address_towards_agent();
+    own.unwrap_or_else(|_| environment.agent.address().ip().to_owned())
+        .to_string()
 }

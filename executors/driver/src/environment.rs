@@ -3,6 +3,8 @@
 //! Source: shared facts, `environment.tsv`.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,6 +115,21 @@ impl ExecutorEnvironment {
             local: get("MESOS_LOCAL").is_some(),
         })
     }
+
+    /// The address of this machine that the agent can reach: the one that packets to the agent leave from.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no way leads to the agent.
+    pub fn address_towards_agent(&self) -> io::Result<Ipv4Addr> {
+        // Connecting a datagram socket sends nothing; it only picks the way.
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect(self.agent.address())?;
+        match socket.local_addr()?.ip() {
+            IpAddr::V4(ip) => Ok(ip),
+            IpAddr::V6(ip) => Err(io::Error::other(format!("an IPv4 socket has the address {ip}"))),
+        }
+    }
 }
 
 /// The variables of this process; those that are no text are left out.
@@ -153,6 +170,12 @@ mod tests {
                 .recovery_timeout,
             None
         );
+    }
+
+    #[test]
+    fn an_agent_on_this_machine_is_reached_from_the_loopback_address() {
+        let read = ExecutorEnvironment::from_variables(&variables()).expect("complete");
+        assert_eq!(read.address_towards_agent().expect("a way"), Ipv4Addr::LOCALHOST);
     }
 
     #[test]

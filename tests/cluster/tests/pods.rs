@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use mesos_tests_cluster::Cluster;
 use mesos_tests_conformance::{Gate, Scheduler, command_task, framework, scalars};
@@ -39,6 +41,10 @@ const TESTS: &[(&str, fn())] = &[
     (
         "an_unhealthy_task_is_killed_with_its_group",
         an_unhealthy_task_is_killed_with_its_group,
+    ),
+    (
+        "a_check_without_an_answer_does_not_keep_the_executor",
+        a_check_without_an_answer_does_not_keep_the_executor,
     ),
 ];
 
@@ -157,6 +163,21 @@ impl Field {
         last
     }
 
+    /// Without tasks the executor leaves: all that was there is offered, in however many pieces.
+    fn everything_is_offered(&mut self) {
+        let mut offered = 0.0;
+        self.scheduler.wait_for("offer of everything", |event| {
+            let offers = mesos_tests_conformance::offers_of(event)?;
+            let resources = offers
+                .iter()
+                .filter_map(|offer| offer["resources"].as_array())
+                .flatten();
+            let cpus = resources.filter(|resource| resource["name"] == "cpus");
+            offered += cpus.filter_map(|cpus| cpus["scalar"]["value"].as_f64()).sum::<f64>();
+            (offered > 3.999).then_some(())
+        });
+    }
+
     /// A file in the folder that tasks and test share.
     fn file(&self, name: &str) -> String {
         self.shared.path().join(name).display().to_string()
@@ -203,18 +224,7 @@ fn tasks_of_a_group_share_a_volume() {
         assert!(finished.get("reason").is_none(), "{finished}");
     }
     assert_eq!(fs::read_to_string(ip).expect("written"), "127.0.0.1\n");
-    // Without tasks the executor leaves: all that was there is offered, in however many pieces.
-    let mut offered = 0.0;
-    field.scheduler.wait_for("offer of everything", |event| {
-        let offers = mesos_tests_conformance::offers_of(event)?;
-        let resources = offers
-            .iter()
-            .filter_map(|offer| offer["resources"].as_array())
-            .flatten();
-        let cpus = resources.filter(|resource| resource["name"] == "cpus");
-        offered += cpus.filter_map(|cpus| cpus["scalar"]["value"].as_f64()).sum::<f64>();
-        (offered > 3.999).then_some(())
-    });
+    field.everything_is_offered();
 }
 
 fn a_failure_ends_its_group_and_no_other() {
@@ -371,4 +381,28 @@ fn an_unhealthy_task_is_killed_with_its_group() {
     let killed = field.states("checked", &["TASK_KILLING", "TASK_KILLED"]);
     assert_eq!(killed["healthy"], false, "{killed}");
     field.states("other", &["TASK_KILLING", "TASK_KILLED"]);
+}
+
+fn a_check_without_an_answer_does_not_keep_the_executor() {
+    // Takes the connection of the check and never says anything, far longer than this test waits for the executor.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = silent.local_addr().expect("an address").port();
+    let (told, asked) = mpsc::channel();
+    std::thread::spawn(move || told.send(silent.accept()));
+    let mut field = Field::new();
+    let go = field.file("go");
+    let mut checked = command_task("checked", &format!("while ! test -e {go}; do sleep 0.02; done"));
+    checked["check"] = json!({
+        "type": "HTTP", "http": {"port": port}, "delay_seconds": 0.0, "interval_seconds": 0.05,
+        "timeout_seconds": 100_000.0,
+    });
+    field.launch(&[checked]);
+    field.states("checked", &["TASK_STARTING", "TASK_RUNNING"]);
+    let _asking = asked
+        .recv_timeout(PATIENCE)
+        .expect("the check asks")
+        .expect("a connection");
+    fs::write(go, "").expect("written");
+    field.states("checked", &["TASK_FINISHED"]);
+    field.everything_is_offered();
 }

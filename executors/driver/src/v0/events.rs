@@ -12,9 +12,6 @@ use super::{Executor, ExecutorDriver};
 use crate::environment::{EnvironmentError, ExecutorEnvironment};
 use crate::v1::ClientEvent;
 
-/// Events that may wait.
-const QUEUE: usize = 1024;
-
 /// A v0 driver whose executor gets the events of the v1 API.
 ///
 /// What libprocess messages cannot carry is missing: groups, heartbeats, the container's id.
@@ -22,7 +19,7 @@ const QUEUE: usize = 1024;
 pub struct EventDriver(ExecutorDriver);
 
 impl EventDriver {
-    /// Starts a driver on `node`. Its events come through the returned queue.
+    /// Starts a driver on `node`. Its events come through the returned queue, which drops none.
     ///
     /// # Errors
     ///
@@ -30,9 +27,9 @@ impl EventDriver {
     pub fn start(
         node: &Node,
         environment: &ExecutorEnvironment,
-    ) -> Result<(Self, mpsc::Receiver<ClientEvent>), EnvironmentError> {
-        let (events, received) = mpsc::channel(QUEUE);
-        let driver = ExecutorDriver::start(node, environment, Events(events))?;
+    ) -> Result<(Self, mpsc::UnboundedReceiver<ClientEvent>), EnvironmentError> {
+        let (events, received) = Events::queue();
+        let driver = ExecutorDriver::start(node, environment, events)?;
         Ok((Self(driver), received))
     }
 
@@ -49,14 +46,20 @@ impl EventDriver {
 }
 
 /// Passes callbacks on.
-struct Events(mpsc::Sender<ClientEvent>);
+struct Events(mpsc::UnboundedSender<ClientEvent>);
 
 impl Events {
+    /// The queue has no bound: a dropped `KILL`, `SHUTDOWN` or `ACKNOWLEDGED` would leave a task or the executor behind
+    /// for good, and the driver's thread must not wait, since it answers the agent. What waits is bounded by what the
+    /// agent sends: a few messages for each task that it runs here.
+    fn queue() -> (Self, mpsc::UnboundedReceiver<ClientEvent>) {
+        let (events, received) = mpsc::unbounded_channel();
+        (Self(events), received)
+    }
+
     fn tell(&self, event: ClientEvent) {
-        // The driver's thread must not wait for an executor that does not listen.
-        if self.0.try_send(event).is_err() {
-            tracing::error!("the executor does not take its events");
-        }
+        // The executor has ended when nobody takes it.
+        let _ = self.0.send(event);
     }
 
     fn event(&self, kind: event::Type, fill: impl FnOnce(&mut Event)) {
@@ -134,5 +137,29 @@ impl Executor for Events {
 
     fn force_exit(&mut self) {
         self.tell(ClientEvent::ForceExit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_is_dropped_while_the_executor_does_not_listen() {
+        const KILLS: usize = 5000;
+        let (events, mut received) = Events::queue();
+        let names: Vec<String> = (0..KILLS).map(|number| format!("task-{number}")).collect();
+        for name in &names {
+            let mut task = TaskID::new();
+            task.set_value(name.clone());
+            events.kill(&task, None);
+        }
+        drop(events);
+        let mut killed = Vec::new();
+        while let Some(ClientEvent::Event(event)) = received.blocking_recv() {
+            assert_eq!(event.type_(), event::Type::KILL);
+            killed.push(event.kill.task_id.value().to_owned());
+        }
+        assert_eq!(killed, names);
     }
 }
