@@ -76,6 +76,39 @@ impl Master {
 
     fn check_agent(&self, agent: &Agent) -> Result<(), InvariantError> {
         let id = &agent.id;
+        let used = self.used_by_users(agent)?;
+        require!(
+            used == agent.used,
+            "agent {id} accounts for {:?}, tasks and executors for {used:?}",
+            agent.used
+        );
+        self.check_room(agent)?;
+        require!(
+            agent.is_active() || agent.offers.is_empty(),
+            "inactive agent {id} has offers"
+        );
+        require!(
+            agent.is_connected() || !agent.is_active(),
+            "disconnected agent {id} is active"
+        );
+        require!(
+            agent.is_active() == (agent.is_connected() && !self.plans.is_deactivated(id)),
+            "agent {id} is active or not against what is planned for it"
+        );
+        require!(
+            !self.recovered_agents.contains_key(id),
+            "agent {id} is registered and awaited"
+        );
+        require!(
+            !self.unreachable_agents.contains(id),
+            "agent {id} is registered and unreachable"
+        );
+        Ok(())
+    }
+
+    /// What tasks, executors and operations of an agent use, by framework.
+    fn used_by_users(&self, agent: &Agent) -> Result<BTreeMap<FrameworkId, Resources>, InvariantError> {
+        let id = &agent.id;
         let mut used: BTreeMap<FrameworkId, Resources> = BTreeMap::new();
         for (framework_id, task_ids) in &agent.tasks {
             for task_id in task_ids {
@@ -107,11 +140,12 @@ impl Master {
             *used.entry(framework_id.clone()).or_default() += resources;
         }
         used.retain(|_, resources| !resources.is_empty());
-        require!(
-            used == agent.used,
-            "agent {id} accounts for {:?}, tasks and executors for {used:?}",
-            agent.used
-        );
+        Ok(used)
+    }
+
+    /// What is used and offered of an agent is there.
+    fn check_room(&self, agent: &Agent) -> Result<(), InvariantError> {
+        let id = &agent.id;
         let offered: Resources = agent
             .offers
             .iter()
@@ -131,26 +165,6 @@ impl Master {
             free.contains(&once(&offered.unallocate())),
             "agent {id} has only {free} left of {}, but {offered} are offered",
             agent.total
-        );
-        require!(
-            agent.is_active() || agent.offers.is_empty(),
-            "inactive agent {id} has offers"
-        );
-        require!(
-            agent.is_connected() || !agent.is_active(),
-            "disconnected agent {id} is active"
-        );
-        require!(
-            agent.is_active() == (agent.is_connected() && !self.plans.is_deactivated(id)),
-            "agent {id} is active or not against what is planned for it"
-        );
-        require!(
-            !self.recovered_agents.contains_key(id),
-            "agent {id} is registered and awaited"
-        );
-        require!(
-            !self.unreachable_agents.contains(id),
-            "agent {id} is registered and unreachable"
         );
         Ok(())
     }
@@ -237,7 +251,8 @@ impl Master {
         Ok(())
     }
 
-    /// What is used or offered of an agent; of copies of a shared volume each holder, a framework in a role, counts one.
+    /// What is used or offered of an agent; of copies of a shared volume each holder, a framework in a role, counts
+    /// one.
     fn taken(&self, agent: &Agent, name: &str) -> Scalar {
         let mut holders: BTreeMap<&FrameworkId, Resources> = BTreeMap::new();
         for (framework_id, used) in &agent.used {

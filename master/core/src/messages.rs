@@ -69,6 +69,26 @@ impl Master {
                     self.revive(&id, &message.roles);
                 }
             }
+            Message::ReconcileTasks(message) => self.reconcile_tasks(from, *message),
+            Message::SubmitSchedulerRequest(_) => {
+                let mut answer = wire::SubmitSchedulerResponse::new();
+                answer.set_okay(false);
+                self.send(from, answer);
+            }
+            Message::Authenticate(message) => {
+                // The client asks again later; without an answer it would wait until its own limit.
+                tracing::warn!(upid = %from, client = message.pid(), "authentication asked for, none is there");
+                let mut answer = AuthenticationErrorMessage::new();
+                answer.set_error("this master has no authenticator yet".to_owned());
+                self.send(from, answer);
+            }
+            other => self.receive_about_task(from, other),
+        }
+    }
+
+    /// Those of them that are about one task or its executor.
+    fn receive_about_task(&mut self, from: &Upid, message: Message) {
+        match message {
             Message::KillTask(message) => {
                 if let Some(id) = self.sent_by(from, &message.framework_id, "KillTask") {
                     let mut kill = call::Kill::new();
@@ -77,7 +97,6 @@ impl Master {
                     self.kill(&id, kill);
                 }
             }
-            Message::ReconcileTasks(message) => self.reconcile_tasks(from, *message),
             Message::StatusUpdateAcknowledgement(message) => {
                 if let Some(id) = self.sent_by(from, &message.framework_id, "StatusUpdateAcknowledgement") {
                     let mut acknowledge = call::Acknowledge::new();
@@ -95,18 +114,6 @@ impl Master {
                     data.data = message.data;
                     self.message_to_executor(&id, data);
                 }
-            }
-            Message::SubmitSchedulerRequest(_) => {
-                let mut answer = wire::SubmitSchedulerResponse::new();
-                answer.set_okay(false);
-                self.send(from, answer);
-            }
-            Message::Authenticate(message) => {
-                // The client asks again later; without an answer it would wait until its own limit.
-                tracing::warn!(upid = %from, client = message.pid(), "authentication asked for, none is there");
-                let mut answer = AuthenticationErrorMessage::new();
-                answer.set_error("this master has no authenticator yet".to_owned());
-                self.send(from, answer);
             }
             other => {
                 tracing::warn!(upid = %from, name = other.name(), "message that masters do not receive, dropped");
@@ -130,7 +137,10 @@ impl Master {
         if own {
             return Some(id);
         }
-        tracing::warn!(framework_id = %id, upid = %from, message = name, "not sent by the framework's scheduler, dropped");
+        tracing::warn!(
+            framework_id = %id, upid = %from, message = name,
+            "not sent by the framework's scheduler, dropped"
+        );
         self.count("master/dropped_messages");
         None
     }
