@@ -17,8 +17,8 @@ use crate::mailbox::{Envelope, Mailbox, Message, Name, turn_events_max};
 use crate::node::Node;
 use crate::process::Process;
 
-/// How often a process whose mailbox ran empty looks again before it goes to sleep. A sender that is a little slower would
-/// otherwise pay for a wake-up by the system with almost every message.
+/// How often a process whose mailbox ran empty looks again before it goes to sleep. A sender that is a little slower
+/// would otherwise pay for a wake-up by the system with almost every message.
 const EMPTY_POLLS_MAX: u32 = 32;
 
 /// Says that something waits in a mailbox.

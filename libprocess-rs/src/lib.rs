@@ -5,9 +5,9 @@
 //! one node reach each other through their mailboxes; others through connections that speak libprocess' form of HTTP.
 //!
 //! Code map: [`process`] and [`context`] are what an actor's author sees, `mailbox` and `host` carry a process on
-//! `actix`, [`node`] starts and stops everything, `registry` finds processes and routes, `links` knows who waits for whose
-//! exit, [`wire`] speaks to sockets, [`http`] serves everything that is no message, [`clock`] tells time and [`sim`]
-//! replaces clock, network and chance for deterministic tests.
+//! `actix`, [`node`] starts and stops everything, `registry` finds processes and routes, `links` knows who waits for
+//! whose exit, [`wire`] speaks to sockets, [`http`] serves everything that is no message, [`clock`] tells time and
+//! [`sim`] replaces clock, network and chance for deterministic tests.
 //!
 //! The crate knows nothing of Mesos.
 

@@ -185,8 +185,8 @@ impl Node {
         *number
     }
 
-    /// Lets a process receive messages at a further id of the node, until the process ends or [`Node::remove_alias`]. Far
-    /// cheaper than a process that only passes on what it gets. A process of that id goes before, and has to itself
+    /// Lets a process receive messages at a further id of the node, until the process ends or [`Node::remove_alias`].
+    /// Far cheaper than a process that only passes on what it gets. A process of that id goes before, and has to itself
     /// requests, exits and its place in lists.
     pub fn add_alias<P: Process>(&self, id: &str, process: &ProcessRef<P>) {
         self.0.registry.add_alias(id, process.mailbox());

@@ -1,7 +1,7 @@
 //! The master's process: hands what happens to the core and carries out what the core wants, in order.
 //!
-//! No rule lives here. Requests and streams are known by the ids that this shell gives them; whatever comes for an id that
-//! is gone is dropped.
+//! No rule lives here. Requests and streams are known by the ids that this shell gives them; whatever comes for an id
+//! that is gone is dropped.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -113,7 +113,8 @@ messages! {
     FrameworkToExecutor(internal::FrameworkToExecutorMessage) = "mesos.internal.FrameworkToExecutorMessage";
     ExecutorToFramework(internal::ExecutorToFrameworkMessage) = "mesos.internal.ExecutorToFrameworkMessage";
     StatusUpdate(internal::StatusUpdateMessage) = "mesos.internal.StatusUpdateMessage";
-    StatusUpdateAcknowledgement(internal::StatusUpdateAcknowledgementMessage) = "mesos.internal.StatusUpdateAcknowledgementMessage";
+    StatusUpdateAcknowledgement(internal::StatusUpdateAcknowledgementMessage) =
+        "mesos.internal.StatusUpdateAcknowledgementMessage";
     LostSlave(internal::LostSlaveMessage) = "mesos.internal.LostSlaveMessage";
     ExitedExecutor(internal::ExitedExecutorMessage) = "mesos.internal.ExitedExecutorMessage";
     RegisterSlave(internal::RegisterSlaveMessage) = "mesos.internal.RegisterSlaveMessage";
@@ -132,7 +133,8 @@ messages! {
     CheckpointResources(internal::CheckpointResourcesMessage) = "mesos.internal.CheckpointResourcesMessage";
     ApplyOperation(internal::ApplyOperationMessage) = "mesos.internal.ApplyOperationMessage";
     UpdateOperationStatus(internal::UpdateOperationStatusMessage) = "mesos.internal.UpdateOperationStatusMessage";
-    AcknowledgeOperationStatus(internal::AcknowledgeOperationStatusMessage) = "mesos.internal.AcknowledgeOperationStatusMessage";
+    AcknowledgeOperationStatus(internal::AcknowledgeOperationStatusMessage) =
+        "mesos.internal.AcknowledgeOperationStatusMessage";
     ReconcileOperations(internal::ReconcileOperationsMessage) = "mesos.internal.ReconcileOperationsMessage";
     RegisterExecutor(internal::RegisterExecutorMessage) = "mesos.internal.RegisterExecutorMessage";
     ExecutorRegistered(internal::ExecutorRegisteredMessage) = "mesos.internal.ExecutorRegisteredMessage";
@@ -140,10 +142,12 @@ messages! {
     ReregisterExecutor(internal::ReregisterExecutorMessage) = "mesos.internal.ReregisterExecutorMessage";
     ExecutorReregistered(internal::ExecutorReregisteredMessage) = "mesos.internal.ExecutorReregisteredMessage";
     Authenticate(authentication::AuthenticateMessage) = "mesos.internal.AuthenticateMessage";
-    AuthenticationMechanisms(authentication::AuthenticationMechanismsMessage) = "mesos.internal.AuthenticationMechanismsMessage";
+    AuthenticationMechanisms(authentication::AuthenticationMechanismsMessage) =
+        "mesos.internal.AuthenticationMechanismsMessage";
     AuthenticationStart(authentication::AuthenticationStartMessage) = "mesos.internal.AuthenticationStartMessage";
     AuthenticationStep(authentication::AuthenticationStepMessage) = "mesos.internal.AuthenticationStepMessage";
-    AuthenticationCompleted(authentication::AuthenticationCompletedMessage) = "mesos.internal.AuthenticationCompletedMessage";
+    AuthenticationCompleted(authentication::AuthenticationCompletedMessage) =
+        "mesos.internal.AuthenticationCompletedMessage";
     AuthenticationFailed(authentication::AuthenticationFailedMessage) = "mesos.internal.AuthenticationFailedMessage";
     AuthenticationError(authentication::AuthenticationErrorMessage) = "mesos.internal.AuthenticationErrorMessage";
 }

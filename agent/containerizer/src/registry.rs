@@ -27,8 +27,8 @@ pub(crate) struct Live {
     pub limits: BTreeMap<String, f64>,
     /// Its init, once that exists.
     pub root: Option<TreeRoot>,
-    /// Held while the sandbox changes: by an update of the outermost container, and by the preparing of those inside it,
-    /// which may share folders that the update brings.
+    /// Held while the sandbox changes: by an update of the outermost container, and by the preparing of those inside
+    /// it, which may share folders that the update brings.
     pub changing: Arc<Mutex<()>>,
     /// Set to end the container.
     pub destroy: watch::Sender<bool>,

@@ -56,8 +56,8 @@ impl Agent {
         };
         if let Err(misfits) = self.recover_resources(resources) {
             self.refuse_to_start(format!(
-                "the agent has the reservations and volumes {misfits}, which its resources {} have no room for; give it \
-                 larger resources",
+                "the agent has the reservations and volumes {misfits}, which its resources {} have no room for; give \
+                 it larger resources",
                 self.base_resources()
             ));
             return;
@@ -108,7 +108,10 @@ impl Agent {
     fn refuse_adoption(&mut self, id: &AgentId, difference: &Difference, rebooted: bool) -> Adoption {
         let link = self.paths.latest_agent();
         if rebooted {
-            warn!(agent_id = %id, %difference, "the agent had other settings before the reboot; starting as a new agent");
+            warn!(
+                agent_id = %id, %difference,
+                "the agent had other settings before the reboot; starting as a new agent"
+            );
             self.write(CheckpointWrite::Remove { path: link });
             let folders = vec![self.paths.agent_sandboxes(id), self.paths.agent_meta(id)];
             self.collect_earlier_agents(folders);
@@ -146,7 +149,10 @@ impl Agent {
             .iter()
             .position(|run| Some(&run.container_id) == recovered.latest.as_ref());
         let (Some(latest), Some(mut info)) = (latest, recovered.info) else {
-            warn!(executor_id = %recovered.id, %framework_id, "an executor cannot be recovered: checkpoints are missing");
+            warn!(
+                executor_id = %recovered.id, %framework_id,
+                "an executor cannot be recovered: checkpoints are missing"
+            );
             self.schedule_gc(self.paths.executor_sandboxes(&agent, framework_id, &recovered.id));
             self.schedule_gc(self.paths.executor_meta(&agent, framework_id, &recovered.id));
             return;
@@ -304,7 +310,10 @@ impl Agent {
         let timeout = mesos::duration::to_text(self.config.executor_reregistration_timeout);
         for key in self.awaited_executors() {
             let state = self.frameworks.get(&key.framework_id).map(Framework::gone_state);
-            warn!(executor_id = %key.executor_id, framework_id = %key.framework_id, timeout, "executor did not come back");
+            warn!(
+                executor_id = %key.executor_id, framework_id = %key.framework_id, timeout,
+                "executor did not come back"
+            );
             let pending = PendingTermination {
                 state,
                 reason: Some(Reason::REASON_EXECUTOR_REREGISTRATION_TIMEOUT),

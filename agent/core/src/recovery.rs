@@ -51,7 +51,8 @@ pub struct RecoveredAgent {
 pub struct RecoveredOperation {
     /// The folder's name.
     pub operation_uuid: Uuid,
-    /// The records of `operation.updates`, oldest first, without a torn tail; none when the agent died before the first.
+    /// The records of `operation.updates`, oldest first, without a torn tail; none when the agent died before the
+    /// first.
     pub records: Vec<internal::UpdateOperationStatusRecord>,
 }
 

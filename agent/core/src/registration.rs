@@ -73,8 +73,8 @@ impl Agent {
         self.emit(Effect::Redetect);
     }
 
-    /// A linked process is gone. When it is the master, its successor, or its next life, is looked for at once: the pings
-    /// that would tell the same are many seconds away.
+    /// A linked process is gone. When it is the master, its successor, or its next life, is looked for at once: the
+    /// pings that would tell the same are many seconds away.
     pub(crate) fn process_exited(&mut self, upid: &Upid) {
         if self.master.as_ref() == Some(upid) && self.state == AgentState::Running {
             warn!(%upid, "the connection to the master broke; registering again");

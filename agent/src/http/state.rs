@@ -1,7 +1,7 @@
 //! `/state` and `/flags`: pure functions from the core's state to JSON.
 //!
-//! Source: shared facts, `legacy_json_keys.tsv` (keys and their order) and `libprocess_wire.md` section 8 (endpoint form
-//! of resources).
+//! Source: shared facts, `legacy_json_keys.tsv` (keys and their order) and `libprocess_wire.md` section 8 (endpoint
+//! form of resources).
 
 use std::collections::BTreeMap;
 

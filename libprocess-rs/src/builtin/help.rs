@@ -10,8 +10,8 @@ use crate::node::Node;
 use crate::registry::RouteInfo;
 use crate::{Context, Process};
 
-const HELP: &str = "Shows this help: '/help' lists everything, '/help/ID' the endpoints of one process, '/help/ID/NAME' \
-                    one endpoint. With 'format=json' the answer is JSON.";
+const HELP: &str = "Shows this help: '/help' lists everything, '/help/ID' the endpoints of one process, \
+                    '/help/ID/NAME' one endpoint. With 'format=json' the answer is JSON.";
 
 /// What is shown for an endpoint without a text of its own.
 const NO_TEXT: &str = "There is no description of this endpoint.";
@@ -111,7 +111,10 @@ fn describe(route: &RouteInfo) -> Endpoint {
 
 fn render_json(entries: &[Entry]) -> Value {
     let endpoint = |endpoint: &Endpoint| json!({ "name": endpoint.name, "text": endpoint.text });
-    let process = |entry: &Entry| json!({ "id": entry.id, "endpoints": entry.endpoints.iter().map(endpoint).collect::<Vec<_>>() });
+    let process = |entry: &Entry| {
+        let endpoints: Vec<_> = entry.endpoints.iter().map(endpoint).collect();
+        json!({ "id": entry.id, "endpoints": endpoints })
+    };
     json!({ "processes": entries.iter().map(process).collect::<Vec<_>>() })
 }
 

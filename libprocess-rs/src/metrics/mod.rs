@@ -2,8 +2,8 @@
 //!
 //! Counters and push gauges are handles that their owner changes; pull gauges and sources are asked when somebody
 //! wants to know; timers keep recent durations and tell their distribution. Names are paths such as
-//! `master/messages_kill_task` and contract with operators' dashboards: whoever registers a metric keeps its name in one
-//! table of its crate.
+//! `master/messages_kill_task` and contract with operators' dashboards: whoever registers a metric keeps its name in
+//! one table of its crate.
 //!
 //! [`Metrics::snapshot`] is what `/metrics/snapshot` serves, [`prometheus_text`] turns the same set into the format of
 //! Prometheus.

@@ -188,8 +188,8 @@ impl World {
         self.nodes.entry(address).or_default().up = true;
     }
 
-    /// Breaks the lasting connection from one node to another, if there is one: what is in flight on it is lost, and the
-    /// linkers hear of it.
+    /// Breaks the lasting connection from one node to another, if there is one: what is in flight on it is lost, and
+    /// the linkers hear of it.
     pub fn break_connection(&mut self, from: SocketAddrV4, to: SocketAddrV4) {
         if self.connections.remove(&(from, to)).is_none() {
             return;

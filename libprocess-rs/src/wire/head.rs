@@ -262,7 +262,8 @@ mod tests {
             "POST /m/n HTTP/2.0\r\n\r\n",
             "POST /m HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "POST /m HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:1\r\nContent-Length: -1\r\n\r\n",
-            "POST /m HTTP/1.1\r\nLibprocess-From: a@1.1.1.1:1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /m HTTP/1.1\r\nLibprocess-From: a@1.1.1.1:1\r\nContent-Length: 1\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
             "POST /m HTTP/1.1\r\nno colon\r\n\r\n",
             "POST /m HTTP/1.1\r\nspace : x\r\n\r\n",
         ] {

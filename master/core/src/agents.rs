@@ -268,8 +268,8 @@ impl Master {
     }
 
     /// Forgets executors that the agent does not have. One with open tasks that the agent does not name may have been
-    /// launched after the agent wrote its message: it is doubted until one of these tasks shows life, and forgotten when
-    /// the agent disowns the last of them.
+    /// launched after the agent wrote its message: it is doubted until one of these tasks shows life, and forgotten
+    /// when the agent disowns the last of them.
     fn forget_missing_executors(&mut self, id: &AgentId, message: &ReregisterSlaveMessage) {
         let reported: BTreeSet<(FrameworkId, ExecutorId)> = message
             .executor_infos

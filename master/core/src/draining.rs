@@ -52,8 +52,8 @@ impl Master {
             if let Some(machine) = self.machines.of(agent) {
                 let (hostname, ip) = (machine.id.hostname(), machine.id.ip());
                 let reason = format!(
-                    "agent {id} is on machine {hostname}/{ip}, which stands in the maintenance schedule; take it out of \
-                     the schedule to drain the agent"
+                    "agent {id} is on machine {hostname}/{ip}, which stands in the maintenance schedule; take it out \
+                     of the schedule to drain the agent"
                 );
                 return refused(400, reason);
             }

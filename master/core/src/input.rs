@@ -136,8 +136,8 @@ pub enum OperatorCall {
     Teardown(FrameworkId),
     /// Declares that an agent never comes back (`MARK_AGENT_GONE`).
     MarkAgentGone(AgentId),
-    /// Reserves or unreserves an agent's resources, makes, resizes or destroys volumes on it (`RESERVE_RESOURCES` and the
-    /// like, `/reserve` and the like). Answered with 202 when the agent was told, 409 when it lacks the resources.
+    /// Reserves or unreserves an agent's resources, makes, resizes or destroys volumes on it (`RESERVE_RESOURCES` and
+    /// the like, `/reserve` and the like). Answered with 202 when the agent was told, 409 when it lacks the resources.
     Operate {
         /// The agent.
         agent_id: AgentId,

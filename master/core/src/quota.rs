@@ -102,8 +102,8 @@ impl Master {
             return Ok(());
         }
         Err(format!(
-            "guarantees of all roles together, '{total}', are more than the agents have, '{capacity}'; 'force' sets them \
-             anyway"
+            "guarantees of all roles together, '{total}', are more than the agents have, '{capacity}'; 'force' sets \
+             them anyway"
         ))
     }
 

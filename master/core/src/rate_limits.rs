@@ -2,8 +2,9 @@
 //!
 //! A message above the rate waits; one that finds as many waiting as the capacity allows is dropped, and its scheduler
 //! told, which makes drivers abort. That a scheduler is gone waits in the same line, or it would overtake what the
-//! scheduler sent before; it is never dropped. Calls over HTTP are not limited. Frameworks whose principal is not listed,
-//! or that have none, share the default limit, if there is one; a principal that is listed without rate is not limited.
+//! scheduler sent before; it is never dropped. Calls over HTTP are not limited. Frameworks whose principal is not
+//! listed, or that have none, share the default limit, if there is one; a principal that is listed without rate is not
+//! limited.
 //!
 //! Source: shared facts, `scheduler_calls.tsv` (rate limits), `metrics.tsv`.
 
@@ -320,7 +321,10 @@ impl Master {
 
     fn refuse_message(&mut self, from: &Upid, message: &Message, capacity: u64) {
         let name = message.name();
-        tracing::warn!(upid = %from, name, capacity, "message of a framework dropped: too many wait for the rate limit");
+        tracing::warn!(
+            upid = %from, name, capacity,
+            "message of a framework dropped: too many wait for the rate limit"
+        );
         let mut error = FrameworkErrorMessage::new();
         error.set_message(format!(
             "message {name} was dropped: {capacity} messages wait already, which is the capacity of the rate limit"

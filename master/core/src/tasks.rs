@@ -1,6 +1,7 @@
 //! The life of a task in the master's model: added, updated, removed, with the resources that it holds.
 //!
-//! A live task holds its resources until it ends; it stays in the model until its last update is acknowledged. Source: shared facts, `task_states.tsv`, `pitfalls.md` D4.
+//! A live task holds its resources until it ends; it stays in the model until its last update is acknowledged. Source:
+//! shared facts, `task_states.tsv`, `pitfalls.md` D4.
 
 use std::sync::Arc;
 

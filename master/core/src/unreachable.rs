@@ -184,8 +184,9 @@ impl Master {
         self.drop_agent(id, &format!("agent removed: {cause}"), &Departure::Removed);
     }
 
-    /// The registry refuses what the model says must be possible: one of them is wrong, and the registry is the one that
-    /// survives. The master ends and begins again from it, instead of serving agents that the registry does not have.
+    /// The registry refuses what the model says must be possible: one of them is wrong, and the registry is the one
+    /// that survives. The master ends and begins again from it, instead of serving agents that the registry does not
+    /// have.
     pub(crate) fn contradicted(&mut self, id: &AgentId, error: &OperationError) {
         let reason = format!("the registry contradicts this master about agent {id}: {error}");
         self.effects.push(Effect::Abort(reason));

@@ -25,7 +25,10 @@ impl Master {
         let framework_id = FrameworkId::from(&*update.framework_id);
         let task_id = TaskId::from(&*update.status.task_id);
         if !self.agents.contains_key(&agent_id) || update.uuid().len() != UUID_LENGTH {
-            tracing::warn!(%agent_id, %framework_id, %task_id, upid = %from, "status update of an unknown agent or without uuid dropped");
+            tracing::warn!(
+                %agent_id, %framework_id, %task_id, upid = %from,
+                "status update of an unknown agent or without uuid dropped"
+            );
             self.count("master/invalid_status_updates");
             return;
         }
@@ -79,7 +82,10 @@ impl Master {
         let task_id = TaskId::from(&*acknowledge.task_id);
         let agent = self.agents.get(&agent_id).filter(|agent| agent.is_connected());
         let Some(upid) = agent.map(|agent| agent.upid.clone()) else {
-            tracing::warn!(%framework_id, %task_id, %agent_id, "acknowledgement dropped: agent unknown or disconnected");
+            tracing::warn!(
+                %framework_id, %task_id, %agent_id,
+                "acknowledgement dropped: agent unknown or disconnected"
+            );
             self.count("master/invalid_status_update_acknowledgements");
             return;
         };

@@ -1,7 +1,7 @@
 //! The registry in memory: agents by their ids, everything else as it is stored.
 //!
-//! A cluster of fifty thousand agents is admitted and pruned one agent at a time; walking a list of messages for each of
-//! them would make a storm of registrations quadratic, and decoded descriptions would cost kilobytes an agent. So
+//! A cluster of fifty thousand agents is admitted and pruned one agent at a time; walking a list of messages for each
+//! of them would make a storm of registrations quadratic, and decoded descriptions would cost kilobytes an agent. So
 //! agents are found by id and their descriptions stay encoded. [`Contents::to_message`] gives the message in the order
 //! in which agents came to their lists.
 

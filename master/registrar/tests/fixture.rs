@@ -8,7 +8,8 @@ use mesos_proto::v0::mesos::{DrainConfig, MachineID, MasterInfo, SlaveInfo, Time
 use mesos_proto::v0::quota::QuotaConfig;
 use mesos_registrar::{Operation, Outcome, Registrar, Registry, Stored, WriteId};
 
-/// Written by the first version with a registry on disk; never to be changed. New operations get a fixture of their own.
+/// Written by the first version with a registry on disk; never to be changed. New operations get a fixture of their
+/// own.
 const BYTES: &str = include_str!("fixtures/operations-1.hex");
 
 fn id(name: &str) -> AgentId {

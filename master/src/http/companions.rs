@@ -1,5 +1,5 @@
-//! Pages of processes that C++ Mesos has and that live inside the master's process here: `registrar(1)` with the registry
-//! as it is stored, `allocator` with the offer constraints of frameworks.
+//! Pages of processes that C++ Mesos has and that live inside the master's process here: `registrar(1)` with the
+//! registry as it is stored, `allocator` with the offer constraints of frameworks.
 
 use libprocess::http::media::plain;
 use libprocess::{Context, Process, ProcessRef, Response, RouteOptions};

@@ -1,5 +1,5 @@
-//! The master's HTTP routes: one table, one file a resource. Files parse and render; the process decides nothing either,
-//! it asks the core.
+//! The master's HTTP routes: one table, one file a resource. Files parse and render; the process decides nothing
+//! either, it asks the core.
 
 mod agents;
 pub mod companions;
@@ -210,7 +210,8 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/reserve",
         realm: READ_WRITE,
-        help: "Reserves resources of an agent: POST a form with slaveId, resources and, to replace a reservation, source.",
+        help: "Reserves resources of an agent: POST a form with slaveId, resources and, to replace a reservation, \
+               source.",
         handler: Handler::Serve(|master, request, responder, context| match recovering(master) {
             Some(refusal) => responder.send(refusal),
             None => operations::serve(master, &request, responder, context, OperationType::RESERVE),

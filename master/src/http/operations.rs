@@ -1,5 +1,5 @@
-//! `/reserve`, `/unreserve`, `/create-volumes`, `/destroy-volumes`, and the operator calls that say the same: from forms
-//! and calls to operations. Pure; whether an operation is possible is the core's to say.
+//! `/reserve`, `/unreserve`, `/create-volumes`, `/destroy-volumes`, and the operator calls that say the same: from
+//! forms and calls to operations. Pure; whether an operation is possible is the core's to say.
 //!
 //! Source: shared facts, `endpoints.tsv`, `operator_calls.tsv`.
 

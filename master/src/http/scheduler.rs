@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_subscription_is_read_in_both_encodings() {
-        let body = br#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"root","name":"x"},"suppressed_roles":["r"]}}"#;
+        let body = br#"{"type":"SUBSCRIBE",
+            "subscribe":{"framework_info":{"user":"root","name":"x"},"suppressed_roles":["r"]}}"#;
         let parsed = parse(&request(Method::POST, &[("Content-Type", "application/json")], body)).expect("valid");
         assert_eq!(parsed.call.subscribe.suppressed_roles, ["r"]);
         assert_eq!(parsed.media_type, MediaType::Json);

@@ -1,4 +1,5 @@
-//! Reservations and volumes over real sockets: recorded requests of operators in their order, and what is read afterwards.
+//! Reservations and volumes over real sockets: recorded requests of operators in their order, and what is read
+//! afterwards.
 
 use libprocess::http::Method;
 use libprocess::http::client::Client;

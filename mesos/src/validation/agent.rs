@@ -133,7 +133,8 @@ pub fn validate_reregistration(message: &ReregisterSlaveMessage) -> Result<(), A
     tasks.try_for_each(|task| validate_resources("tasks", &task.resources))
 }
 
-/// Like [`validate_reregistration`] for a message whose tasks are kept elsewhere; leaves the resources of the tasks out.
+/// Like [`validate_reregistration`] for a message whose tasks are kept elsewhere; leaves the resources of the tasks
+/// out.
 ///
 /// # Errors
 ///

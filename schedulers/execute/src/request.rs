@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn a_described_task_is_taken_as_it_is() {
-        let json = r#"--task={"name":"n","task_id":{"value":"t"},"agent_id":{"value":""},"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}}],"command":{"value":"true"}}"#;
+        let json = r#"--task={"name":"n","task_id":{"value":"t"},"agent_id":{"value":""},
+            "resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}}],"command":{"value":"true"}}"#;
         let request = request(&[json, "--kill_after=2secs", "--partition_aware"]).expect("valid");
         assert_eq!(
             (request.tasks[0].task_id.value(), request.kill_after),

@@ -1,7 +1,8 @@
 //! Checks, limits and ends of command tasks on a real cluster: master, agent, command executor, and a framework on
 //! sockets. Each test runs twice: with executors that speak libprocess messages, and with the v1 API.
 //!
-//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to it.
+//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs;

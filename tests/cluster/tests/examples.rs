@@ -1,6 +1,7 @@
 //! The example frameworks against a real cluster, tasks and all.
 //!
-//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to it.
+//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to
+//! it.
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,8 @@
 //! Bytes between a scheduler and an executor, both on libprocess drivers: agent and drivers pass them on to each other,
 //! and the master sees none of them.
 //!
-//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to it.
+//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to
+//! it.
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,8 @@
 //! Reservations and volumes on a real cluster: a framework with the v1 API, the agent's own disk, tasks that write and
 //! read.
 //!
-//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to it.
+//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to
+//! it.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Groups of tasks on a real cluster: master, agent, default executor, nested containers, and a framework on sockets.
 //!
-//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to it.
+//! This program is also each of the programs that run: an agent starts its helpers by their names, which are links to
+//! it.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Bad input over real sockets: the right refusal or a closed connection, bounded memory, and the next request is served.
+//! Bad input over real sockets: the right refusal or a closed connection, bounded memory, and the next request is
+//! served.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};

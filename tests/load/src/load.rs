@@ -108,8 +108,8 @@ impl Load {
         }
     }
 
-    /// Adds a framework over the v1 API, which makes its calls over so many connections; it subscribes at once and again
-    /// whenever its stream breaks.
+    /// Adds a framework over the v1 API, which makes its calls over so many connections; it subscribes at once and
+    /// again whenever its stream breaks.
     pub fn add_http_framework(&mut self, info: FrameworkInfo, policy: Policy, connections: usize) {
         self.http_frameworks += 1;
         let prefix = format!("h{}", self.http_frameworks);

@@ -182,8 +182,8 @@ impl Net {
     }
 }
 
-/// The master applies operations before the agent has them, and later messages build on earlier ones. A connection loses
-/// nothing but its last messages, so that agents never see the later ones alone.
+/// The master applies operations before the agent has them, and later messages build on earlier ones. A connection
+/// loses nothing but its last messages, so that agents never see the later ones alone.
 const fn may_be_lost(message: &Message) -> bool {
     !matches!(message, Message::ApplyOperation(_) | Message::CheckpointResources(_))
 }

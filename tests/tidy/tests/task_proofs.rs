@@ -1,8 +1,8 @@
 //! Each task state and each reason of a status has a test that makes the component say it which the facts name.
 //!
 //! `task_proofs.tsv` lists the tests. Rows of the emitter `nobody` are reasons that nothing sends, here as in Apache
-//! Mesos, or whose cause cannot arise here; rows of the emitter `absent` name the line of docs/compatibility.md that says
-//! which feature would send it; rows that end in `never` name the sentence that says why a component cannot.
+//! Mesos, or whose cause cannot arise here; rows of the emitter `absent` name the line of docs/compatibility.md that
+//! says which feature would send it; rows that end in `never` name the sentence that says why a component cannot.
 
 use std::collections::BTreeSet;
 

@@ -32,7 +32,10 @@ impl Agent {
                     uuid = operation.uuid;
                 }
                 (None, None) => {
-                    warn!(operation_uuid = ?asked.operation_uuid.value(), "the master knows an operation that is not here");
+                    warn!(
+                        operation_uuid = ?asked.operation_uuid.value(),
+                        "the master knows an operation that is not here"
+                    );
                     if let Ok(uuid) = Uuid::from_slice(asked.operation_uuid.value()) {
                         self.operations.dropped.insert(uuid);
                     }

@@ -347,7 +347,8 @@ mod tests {
 
     #[test]
     fn a_launch_has_what_the_call_says() {
-        let json = r#"{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"n","parent":{"value":"p"}},
+        let json = r#"{"type":"LAUNCH_CONTAINER","launch_container":{
+            "container_id":{"value":"n","parent":{"value":"p"}},
             "command":{"value":"true","user":"nobody"},"limits":{"cpus":{"value":2}},
             "resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":1}}]}}"#;
         let held = ["cpus".to_owned()];

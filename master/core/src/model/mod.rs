@@ -1,5 +1,5 @@
-//! What the master knows: frameworks, agents, executors, tasks, offers, operations. Plain state with read accessors; the rules that
-//! change it stand in the modules beside this folder.
+//! What the master knows: frameworks, agents, executors, tasks, offers, operations. Plain state with read accessors;
+//! the rules that change it stand in the modules beside this folder.
 
 mod agent;
 mod counters;

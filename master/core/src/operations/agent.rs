@@ -57,7 +57,10 @@ impl Master {
             .as_ref()
             .filter(|id| !agent.resource_providers.contains_key(*id))
         {
-            tracing::warn!(%agent_id, operation = %uuid, %provider, "operation of an unknown resource provider not taken");
+            tracing::warn!(
+                %agent_id, operation = %uuid, %provider,
+                "operation of an unknown resource provider not taken"
+            );
             return;
         }
         let framework_id = message.framework_id.as_ref().map(FrameworkId::from);
@@ -69,7 +72,10 @@ impl Master {
                 return;
             }
         };
-        tracing::info!(%agent_id, operation = %uuid, framework_id = ?framework_id, "operation of an earlier master taken over");
+        tracing::info!(
+            %agent_id, operation = %uuid, framework_id = ?framework_id,
+            "operation of an earlier master taken over"
+        );
         self.operation_counts.begun(message.info.type_());
         let owner = framework_id.clone().filter(|id| self.frameworks.contains_key(id));
         let claim = match (held, owner) {

@@ -53,8 +53,8 @@ pub(super) fn named_resources(operation: &Operation) -> Vec<&proto::Resource> {
     }
 }
 
-/// The resources of launched tasks and executors that are told in both forms, older and newer, which may contradict each
-/// other.
+/// The resources of launched tasks and executors that are told in both forms, older and newer, which may contradict
+/// each other.
 pub(super) fn twofold_resources(operation: &Operation) -> impl Iterator<Item = &proto::Resource> {
     let group = &operation.launch_group;
     let tasks = operation.launch.task_infos.iter().chain(&group.task_group.tasks);

@@ -1,5 +1,5 @@
-//! Operations that operators ask for, on what nobody is offered or uses. Offers are withdrawn until enough is free; when
-//! even all of them would not do, none is.
+//! Operations that operators ask for, on what nobody is offered or uses. Offers are withdrawn until enough is free;
+//! when even all of them would not do, none is.
 
 use mesos::ids::AgentId;
 use mesos::resources::Conversion;

@@ -7,8 +7,8 @@ use crate::master::Master;
 use crate::model::{Agent, Claim, Operation, OperationUuid};
 
 impl Master {
-    /// A framework ends: its open operations go on without it. Gives the agents whose totals change; the allocator hears
-    /// of them when it has forgotten the framework.
+    /// A framework ends: its open operations go on without it. Gives the agents whose totals change; the allocator
+    /// hears of them when it has forgotten the framework.
     pub(crate) fn orphan_operations(&mut self, framework_id: &FrameworkId) -> Vec<AgentId> {
         let Some(framework) = self.frameworks.get_mut(framework_id) else {
             return Vec::new();

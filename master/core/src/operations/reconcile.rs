@@ -12,7 +12,8 @@
 //! | agent is gone | GONE_BY_OPERATOR |
 //! | anything else | UNKNOWN |
 //!
-//! Source: shared facts, `scheduler_calls.tsv` (RECONCILE_OPERATIONS), `messages_flow.tsv` (ReconcileOperationsMessage).
+//! Source: shared facts, `scheduler_calls.tsv` (RECONCILE_OPERATIONS), `messages_flow.tsv`
+//! (ReconcileOperationsMessage).
 
 use std::collections::BTreeMap;
 

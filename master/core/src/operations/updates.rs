@@ -53,7 +53,10 @@ impl Master {
         };
         let agent_id = AgentId::from(&*message.slave_id);
         let Some(agent) = self.agents.get(&agent_id) else {
-            tracing::warn!(%agent_id, upid = %from, operation = %uuid, "status of an operation of an unknown agent dropped");
+            tracing::warn!(
+                %agent_id, upid = %from, operation = %uuid,
+                "status of an operation of an unknown agent dropped"
+            );
             return self.count("master/invalid_operation_status_updates");
         };
         let Some(id) = agent
@@ -72,8 +75,8 @@ impl Master {
         self.pass_on(&agent_id, &uuid, status);
     }
 
-    /// A status of an operation that is over here. The agent repeats it when it missed the acknowledgement; otherwise the
-    /// operation was part of a reconciliation.
+    /// A status of an operation that is over here. The agent repeats it when it missed the acknowledgement; otherwise
+    /// the operation was part of a reconciliation.
     fn unknown_operation_status(
         &mut self,
         agent_id: &AgentId,
@@ -200,7 +203,10 @@ impl Master {
                 }
             }
             (Acknowledger::Later, Some(_)) => {
-                tracing::debug!(%agent_id, operation = %uuid, "the framework of an operation may come back, not acknowledged");
+                tracing::debug!(
+                    %agent_id, operation = %uuid,
+                    "the framework of an operation may come back, not acknowledged"
+                );
             }
             (Acknowledger::Master, Some(status_uuid)) => {
                 self.send_acknowledgement(agent_id, uuid, &status_uuid, provider.as_ref());
@@ -260,7 +266,10 @@ impl Master {
     pub(super) fn forward_status(&mut self, framework_id: Option<&FrameworkId>, mut status: OperationStatus) {
         let framework = framework_id.and_then(|id| self.frameworks.get(id));
         let Some(framework) = framework.filter(|framework| framework.is_connected()) else {
-            tracing::info!(framework_id = ?framework_id, "status of an operation not forwarded: framework unknown or away");
+            tracing::info!(
+                framework_id = ?framework_id,
+                "status of an operation not forwarded: framework unknown or away"
+            );
             return;
         };
         adapt(framework, &mut status);
@@ -277,7 +286,10 @@ fn adapt(framework: &Framework, status: &mut OperationStatus) {
     if !framework.capabilities.reservation_refinement
         && let Err(error) = status.downgrade_resources()
     {
-        tracing::warn!(framework_id = %framework.id, %error, "outcome of an operation is not expressible for its framework");
+        tracing::warn!(
+            framework_id = %framework.id, %error,
+            "outcome of an operation is not expressible for its framework"
+        );
     }
 }
 

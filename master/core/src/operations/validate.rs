@@ -287,8 +287,8 @@ fn is_read_only(volume: &Resource) -> bool {
     mode.and_then(|mode| mode.enum_value().ok()) == Some(Mode::RO)
 }
 
-/// When reservations are replaced, one stack of them comes in the place of another. That both sides amount to the same is
-/// checked with the conversion.
+/// When reservations are replaced, one stack of them comes in the place of another. That both sides amount to the same
+/// is checked with the conversion.
 fn check_replacement(source: &[Resource], target: &[Resource]) -> Result<(), Refusal> {
     for (field, resources) in [("source", source), ("resources", target)] {
         let first = resources.first().map(Resource::reservations).unwrap_or_default();

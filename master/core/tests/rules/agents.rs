@@ -506,7 +506,8 @@ fn a_registry_that_cannot_be_stored_ends_the_master() {
     assert!(agent_info(None).checkpoint());
 }
 
-/// The model and the registry disagree only by a fault: the registry is what survives, so the master begins anew from it.
+/// The model and the registry disagree only by a fault: the registry is what survives, so the master begins anew from
+/// it.
 #[test]
 fn a_registry_that_refuses_a_removal_ends_the_master() {
     let mut harness = Harness::new();

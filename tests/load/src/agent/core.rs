@@ -289,8 +289,8 @@ impl AgentCore {
         }
     }
 
-    /// The master believes in tasks that may not be here. Agents report these as lost; here nothing is ever lost, so the
-    /// disagreement itself is worth telling.
+    /// The master believes in tasks that may not be here. Agents report these as lost; here nothing is ever lost, so
+    /// the disagreement itself is worth telling.
     fn reconcile(&mut self, reconciliation: &ReconcileTasksMessage) {
         for status in &reconciliation.statuses {
             let key = self.key(reconciliation.framework_id.value(), status.task_id.value());

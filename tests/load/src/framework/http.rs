@@ -43,8 +43,8 @@ pub struct HttpFramework {
 }
 
 impl HttpFramework {
-    /// Starts a framework that subscribes until it is ended, and makes its calls over so many connections in turn. Calls
-    /// of different connections may overtake each other; none of what frameworks here do depends on their order.
+    /// Starts a framework that subscribes until it is ended, and makes its calls over so many connections in turn.
+    /// Calls of different connections may overtake each other; none of what frameworks here do depends on their order.
     pub fn start(
         core: FrameworkCore,
         address: String,

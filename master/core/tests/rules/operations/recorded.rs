@@ -74,8 +74,8 @@ fn ours(harness: &Harness) -> Vec<UUID> {
     sent(harness.messages_to(&upid(AGENT)).iter())
 }
 
-/// The original offers what ended tasks give back once an interval, ours at once, with a copy of each shared volume: the
-/// framework gives all back and gets it in one offer.
+/// The original offers what ended tasks give back once an interval, ours at once, with a copy of each shared volume:
+/// the framework gives all back and gets it in one offer.
 fn gather(player: &mut Player, from: &Upid, call: &Call) {
     let id = FrameworkId::from(&*call.framework_id);
     let mut decline = Call::new();
