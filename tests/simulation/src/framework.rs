@@ -217,9 +217,10 @@ impl FrameworkHost {
     }
 
     /// The master closed the door. A scheduler that it took for disconnected ends, and whoever supervises it starts
-    /// another one.
+    /// another one; so does one that a dead scheduler took the framework from, with a subscription that the network had
+    /// held back until then.
     fn refused(&mut self, text: &str, net: &mut Net) -> Result<(), Failure> {
-        if text != "Framework disconnected" {
+        if !["Framework disconnected", "Framework failed over"].contains(&text) {
             return Err(Failure::new(format!("framework {} was refused: {text}", self.index)));
         }
         self.crash(net);
