@@ -139,15 +139,21 @@ fn stopping_the_checks_ends_the_command_that_runs() {
     });
 }
 
+/// A check of a server's first page.
+fn check_of(server: &WebServer) -> CheckInfo {
+    let mut check = check(check_info::Type::HTTP);
+    check
+        .http
+        .mut_or_insert_default()
+        .set_port(u32::from(server.address.port()));
+    check
+}
+
 #[test]
 fn changes_of_a_web_servers_status_are_told() {
     with_children(async |children| {
         let server = WebServer::start(200);
-        let mut check = check(check_info::Type::HTTP);
-        check
-            .http
-            .mut_or_insert_default()
-            .set_port(u32::from(server.address.port()));
+        let check = check_of(&server);
         let (_checks, mut reports) = start(&with_check(check), children, &[]);
         assert_eq!(status_code(&mut reports).await, Some(200));
         server.set_status(503);
@@ -247,11 +253,7 @@ fn ports_open_and_close() {
 fn nothing_is_told_during_a_pause() {
     with_children(async |children| {
         let server = WebServer::start(200);
-        let mut check = check(check_info::Type::HTTP);
-        check
-            .http
-            .mut_or_insert_default()
-            .set_port(u32::from(server.address.port()));
+        let check = check_of(&server);
         let (checks, mut reports) = start(&with_check(check), children, &[]);
         assert_eq!(status_code(&mut reports).await, Some(200));
         checks.pause();
